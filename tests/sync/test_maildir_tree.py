@@ -365,6 +365,34 @@ def test_a_mailbox_of_a_plain_tree_is_in_the_way_of_no_file_of_the_tree(tmp_path
     run(tmp_path, act, layout=Layout.PLAIN, inbox="")
 
 
+@pytest.mark.parametrize("layout", [Layout.MAILDIRPP, Layout.PLAIN])
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_folder_whose_name_is_no_utf_8_is_a_mailbox(tmp_path: Path, layout: Layout, read_only: bool) -> None:
+    old = maildir(tmp_path / "Mail" / os.fsdecode(b".K\xe4se" if layout is Layout.MAILDIRPP else b"K\xe4se"))
+    maildir(tmp_path / "Mail" / "INBOX" if layout is Layout.PLAIN else tmp_path / "Mail")
+    (tmp_path / "state").mkdir()
+    deliver(old, 1)
+
+    async def act(one: MaildirSide) -> None:
+        assert (await place(one, "Käse")).messages == 1
+        await everything(one, "Käse")
+
+    run(tmp_path, act, layout=layout, read_only=read_only)
+    run(tmp_path, act, layout=layout, read_only=read_only)
+
+    async def change(one: MaildirSide) -> None:
+        identity = (await place(one, "Käse")).id
+        await one.subscribe("Käse", True)
+        assert (await place(one, "Käse")).subscribed
+        await one.rename("Käse", "Brot")
+        assert (await place(one, "Brot")).id == identity
+        await one.delete("Brot")
+
+    if not read_only:
+        run(tmp_path, change, layout=layout)
+        assert run(tmp_path, names, layout=layout) == ["INBOX"]
+
+
 @pytest.mark.parametrize(
     ("folders", "expected"),
     [

@@ -96,7 +96,11 @@ class FolderRow(Value, frozen=True):
     missing: int | None
 
 
-_FOLDER = "SELECT key, id, path, validity, number, floor, messages, scanned, letters, name, role, missing FROM folder"
+_FOLDER = (
+    "SELECT key, CAST(id AS BLOB), CAST(path AS BLOB), validity, number, floor, messages, scanned, letters, name, role,"
+    " missing FROM folder"
+)
+"""id and path as octets: a folder's name may be no UTF-8 (`_octets`)."""
 
 
 class Row(Value, frozen=True):
@@ -114,8 +118,17 @@ def _int(value: object) -> int:
     return value
 
 
+def _octets(path: str) -> bytes:
+    """A path, or what is made of one, as the disk has it. SQLite takes any octets as text where they are cast to it."""
+    return path.encode("utf-8", "surrogateescape")
+
+
 def _folder_row(row: tuple[object, ...]) -> FolderRow:
-    return FolderRow(*row)  # type: ignore[arg-type]  # columns of a STRICT table, in this order
+    key, identity, path, *rest = row
+    assert isinstance(identity, bytes)
+    assert isinstance(path, bytes)
+    texts = (each.decode("utf-8", "surrogateescape") for each in (identity, path))
+    return FolderRow(key, *texts, *rest)  # type: ignore[arg-type]  # columns of a STRICT table, in this order
 
 
 _JOINED = "group_concat(name || info, '/')"
@@ -202,11 +215,14 @@ class Index:
         return _folder_row(row)
 
     def add_folder(self, identity: str, path: str, validity: str) -> int:
-        self._db.execute("INSERT INTO folder (id, path, validity) VALUES (?, ?, ?)", (identity, path, validity))
+        self._db.execute(
+            "INSERT INTO folder (id, path, validity) VALUES (CAST(? AS TEXT), CAST(? AS TEXT), ?)",
+            (_octets(identity), _octets(path), validity),
+        )
         return self._db.last_insert_rowid()
 
     def set_path(self, key: int, path: str) -> None:
-        self._db.execute("UPDATE folder SET path = ?, missing = NULL WHERE key = ?", (path, key))
+        self._db.execute("UPDATE folder SET path = CAST(? AS TEXT), missing = NULL WHERE key = ?", (_octets(path), key))
 
     def set_id(self, key: int, identity: str) -> None:
         self._db.execute("UPDATE folder SET id = ? WHERE key = ?", (identity, key))

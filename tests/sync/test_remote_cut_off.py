@@ -165,6 +165,101 @@ def test_a_header_that_ends_the_connection_holds_up_no_other(poison: set[int]) -
     on(poisoned, act)
 
 
+class Omitting(Bare):
+    """Ends commands that ask for `items` of the messages `omitted` with OK, and says nothing of these, or NIL; of those
+    in `once` it does so only where more messages are asked for."""
+
+    def __init__(self, many: int, omitted: set[int], how: str, items: bytes = b"BODY.PEEK[]", octets: int = 40) -> None:
+        super().__init__()
+        self.omitted = omitted
+        self.once: set[int] = set()
+        self.nil = how == "nil"
+        self.items = items
+        for number in range(many):
+            self.put(b"INBOX", message(number).data + b"y" * octets)
+
+    def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+        numbers, _, items = rest.partition(b" ")
+        if self.items not in items:
+            return super().do_uid_fetch(session, rest)
+        some = self.named(session, numbers)
+        asked = [uid for uid in some if uid not in self.omitted and (len(some) == 1 or uid not in self.once)]
+        out = super().do_uid_fetch(session, b",".join(b"%d" % uid for uid in asked or [999]) + b" " + items)
+        out = out.replace(b"BODY[HEADER.FIELDS (X)]", b"BODY[HEADER]")
+        if self.nil:
+            shown = b'* %d FETCH (UID %d FLAGS () INTERNALDATE "17-Jul-1996 02:44:25 -0700" BODY[]<0> NIL)\r\n'
+            out += b"".join(shown % (uid, uid) for uid in some if uid not in asked)
+        return out
+
+
+@pytest.mark.parametrize("how", ["nothing", "nil"])
+@pytest.mark.parametrize("connections", [1, 3])
+@pytest.mark.parametrize("omitted", [{1}, {200}, {7, 8, 9, 150}, set(range(1, 201))])
+def test_a_message_that_is_left_out_of_an_answer_is_withheld(omitted: set[int], connections: int, how: str) -> None:
+    omitting = Omitting(200, omitted, how)
+    omitting.once = {11, 12}
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        changes = await side.changes("INBOX", None)
+        came = [one async for one in side.fetch("INBOX", list(changes.uids))]
+        assert sorted(one.uid for one in came) == sorted({*range(1, 201)} - omitted)
+        assert all(one.data for one in came)
+        assert {uid for _, uid in side.unreadable} == omitted
+        omitting.omitted = set()
+        assert len([one async for one in side.fetch("INBOX", sorted(omitted))]) == len(omitted)
+        assert not side.unreadable
+
+    on(omitting, act, Settings(connections=connections))
+
+
+def test_the_rest_of_a_large_message_that_is_left_out_is_no_end(tmp_path: Path) -> None:
+    omitting = Omitting(3, {2}, "nothing", b"BODY.PEEK[]<1000.", octets=2500)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        changes = await side.changes("INBOX", None)
+        assert sorted([one.uid async for one in side.fetch("INBOX", list(changes.uids))]) == [1, 3]
+        assert {uid for _, uid in side.unreadable} == {2}
+
+    on(omitting, act, Settings(connections=1, piece=1000))
+
+
+def test_what_is_gone_when_it_is_asked_for_is_not_withheld() -> None:
+    omitting = Omitting(20, set(), "nothing")
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        changes = await side.changes("INBOX", None)
+        del omitting.boxes[b"INBOX"][4]
+        assert len([one async for one in side.fetch("INBOX", list(changes.uids))]) == 19
+        assert not side.unreadable
+
+    on(omitting, act)
+
+
+@pytest.mark.parametrize("largest", [None, 30])
+def test_a_run_sets_aside_what_is_left_out_of_an_answer(tmp_path: Path, largest: int | None) -> None:
+    """Else it would be taken for gone, and, being in the next list as it was in this one, never be asked for again."""
+    omitting, clock = (
+        Omitting(5, {2}, "nothing", b"BODY.PEEK[]" if largest is None else b"BODY.PEEK[HEADER]"),
+        ManualClock(),
+    )
+    disk = Disk()
+
+    async def act(side: RemoteSide, script: Script) -> Report:
+        state = State.open(tmp_path / "state.db")
+        try:
+            return await run(CopySettings(largest=largest), side, MemorySide(disk), state, clock)
+        finally:
+            state.close()
+
+    for added in (4, 0):
+        report = on(omitting, act)
+        assert (report.two.added, [one.uid for one in report.aside]) == (added, [2])
+    omitting.omitted.clear()
+    clock.advance(700)
+    report = on(omitting, act)
+    assert (report.two.added, report.aside) == (1, ())
+
+
 @pytest.mark.parametrize("poison", [{2}, {1, 2, 99}, set(range(1, 201))])
 def test_a_header_that_is_refused_holds_up_no_other(poison: set[int]) -> None:
     class Refusing(Bare):

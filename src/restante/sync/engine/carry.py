@@ -176,14 +176,22 @@ class Carrier:
             if large:
                 flags = dict(zip(self._wanted.new, self._wanted.flags, strict=True))
                 flags |= {uid: context.state.flagsets.key(row.at(source).now) for uid, row in self._rows.items()}
-                async for message, size, email in placeholders(context, source, self._pair, large, flags):
-                    yield message, size, email, True
+                stand_ins = placeholders(context, source, self._pair, large, flags)
+                come = ((message, size, email, True) async for message, size, email in stand_ins)
+                async for one in self._all_of(name, sorted(large), come):
+                    yield one
                 uids = [uid for uid in uids if uid not in large]
+        whole = ((message, len(message.data), message.email, False) async for message in side.fetch(name, uids))
+        async for one in self._all_of(name, uids, whole):
+            yield one
+
+    async def _all_of(self, name: str, uids: Sequence[int], come: AsyncIterator[Carried]) -> AsyncIterator[Carried]:
+        """What comes of these messages; the rest is put aside."""
         came = set()
         try:
-            async for message in side.fetch(name, uids):
-                came.add(message.uid)
-                yield message, len(message.data), message.email, False
+            async for one in come:
+                came.add(one[0].uid)
+                yield one
         except SideUnavailable:  # what it has withheld by then is not to end the next run, too
             self._put_aside(name, [uid for uid in uids if uid not in came])
             raise

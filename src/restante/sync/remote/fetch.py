@@ -11,7 +11,12 @@ A lost connection gives its batches back; another one goes on. The message whose
 once more, by itself, behind all others, and withheld where the connection ends at it again. By itself it comes in small
 pieces that grow with what gets through, so that a line that drops again and again brings a message all the same: one of
 which something came is gone on with, at once. Only where nothing moves for a few connections in a row is the side
-unavailable. RFC 9051 6.4.5 (partial), RFC 3516 4 (BINARY), RFC 8474 5.3.
+unavailable.
+
+A server may end a command with OK and leave a message out, or say NIL for its octets (RFC 2180 4.1.2 for one that has
+been removed; Cyrus for one that its disk has lost). What was left out is gone only if the server does not list it any
+more: else it is asked for once more, by itself, and then withheld. NIL is no empty message.
+RFC 9051 6.4.5 (partial), RFC 3516 4 (BINARY), RFC 8474 5.3.
 """
 
 from __future__ import annotations
@@ -28,7 +33,7 @@ from .account import Account
 from .command import sets
 from .connection import Connection, Selected
 from .errors import Lost, busy, check, is_busy, said
-from .outlines import BLAMED, seconds
+from .outlines import BLAMED, NOTHING_OF_IT, listed, seconds
 from .quirks import Quirk
 from .spool import Part, key
 
@@ -91,6 +96,8 @@ class Download:
         self._parts: dict[str, Part] = {}
         self._waited = 0.0
         self._running = 0
+        self._left_out: list[int] = []
+        self._asked_again = False
         self._failure: BaseException | None = None
         body = b"BINARY" if Quirk.EXACT_BINARY in account.quirks else b"BODY"
         self._body = body
@@ -101,9 +108,7 @@ class Download:
         if not self._uids:
             return
         raw = await self._account.raw(self._name)
-        most = min(self._account.settings.connections, 1 + (len(self._uids) - 1) // _FIRST_BATCH)
-        self._running = most
-        workers = [asyncio.create_task(self._work(raw, bulk=number > 0)) for number in range(most)]
+        workers = self._start(raw, min(self._account.settings.connections, 1 + (len(self._uids) - 1) // _FIRST_BATCH))
         try:
             while True:
                 while not self._ready and self._running and self._failure is None:
@@ -111,7 +116,10 @@ class Download:
                 if not self._ready:
                     if self._failure is not None:
                         raise self._failure
-                    return
+                    if not await self._again_by_itself():
+                        return
+                    workers = self._start(raw, 1)
+                    continue
                 message, part = self._ready.popleft()
                 self._octets -= len(message.data)
                 self._moved.fire()
@@ -122,6 +130,20 @@ class Download:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
+
+    def _start(self, raw: bytes, most: int) -> list[asyncio.Task[None]]:
+        self._running = most
+        return [asyncio.create_task(self._work(raw, bulk=number > 0)) for number in range(most)]
+
+    async def _again_by_itself(self) -> bool:
+        """Have what was left out and is there asked for once more; whether there is any."""
+        left_out, self._left_out = self._left_out, []
+        if not left_out or self._asked_again:
+            return False
+        self._asked_again = True
+        there = await listed(self._account, self._name, sorted(left_out))
+        self._again.extend([uid] for uid in there)
+        return bool(there)
 
     async def _work(self, raw: bytes, bulk: bool) -> None:
         """One connection after the other, as long as there are batches. bulk: let others go first; the first worker
@@ -214,6 +236,13 @@ class Download:
         self._small.add(uid)
         self._suspects.appendleft(uid)
         self._suspects_first = True
+
+    def left_out(self, uids: list[int]) -> None:
+        """A command that should have brought these has ended well without them."""
+        self._left_out += uids
+        if self._asked_again:  # they were there right before
+            for uid in uids:
+                self._account.unreadable[self._name, uid] = Withheld(NOTHING_OF_IT)
 
     def give_back(self, uids: list[int]) -> None:
         """These have not come after all."""
@@ -339,7 +368,10 @@ class _Worker:
         self._asked.difference_update(missing)
         for uid in missing:
             self._items.pop(uid, None)
-        if status.ok or not missing:
+        if not missing:
+            return
+        if status.ok:
+            self._download.left_out(missing)
             return
         if is_busy(status):
             self._download.give_back(missing)
@@ -359,6 +391,8 @@ class _Worker:
         known = self._items.pop(uid, None)
         if known is not None:
             items = {**known, **items}
+        if any(items.get(name, 0) is None for name in self._names):
+            return  # it is not among what has come when the command ends
         body = self._body(items)
         if body is None or b"FLAGS" not in items or b"INTERNALDATE" not in items:
             self._items[uid] = items
@@ -374,11 +408,9 @@ class _Worker:
 
     def _body(self, items: dict[bytes, Value]) -> bytes | None:
         for name in self._names:
-            value = items.get(name, 0)
+            value = items.get(name)
             if isinstance(value, bytes):
                 return value
-            if value is None:
-                return b""
         return None
 
     def _message(self, uid: int, items: dict[bytes, Value], body: bytes) -> Message:
@@ -408,7 +440,7 @@ class _Worker:
             self._part_came = False
 
     async def _rest(self, uid: int, first: bytes | None) -> tuple[bytes, Part] | None:
-        """The whole message and where it was kept; None where it is gone, or too large to be taken."""
+        """The whole message and where it was kept; None where it does not come, or is too large to be taken."""
         account, download = self._account, self._download
         address = account.pool.address
         name = key(address.host, address.user, self._selected.name, self._selected.validity, uid)
@@ -432,6 +464,7 @@ class _Worker:
             if piece is None:
                 part.drop()
                 download.settled(name)
+                download.left_out([uid])
                 return None
             if piece:
                 await part.add(piece)
@@ -446,7 +479,7 @@ class _Worker:
         self._download.progress(uid)
 
     async def _piece(self, uid: int, offset: int, size: int) -> bytes | None:
-        """So many octets from `offset` on; None where the message is gone."""
+        """So many octets from `offset` on; None where they do not come. NIL is behind the end, where there is one."""
         found: list[bytes] = []
         body = self._download._body
         wanted = b"%b[]<%d>" % (body, offset)
@@ -456,7 +489,8 @@ class _Worker:
                 items = parse_fetch(answer)
                 if items.get(b"UID") == uid and wanted in items:
                     value = items[wanted]
-                    found.append(value if isinstance(value, bytes) else b"")
+                    if isinstance(value, bytes) or offset:
+                        found.append(value if isinstance(value, bytes) else b"")
 
         command = b"UID FETCH %d (UID %b.PEEK[]<%d.%d>)" % (uid, body, offset, size)
         status = await self._connection.patiently((command,), hear)

@@ -21,6 +21,8 @@ from .quirks import Quirk
 BLAMED = 12
 """Connections lost one after the other without a message between, where a message could be blamed for each, after which
 the side is unavailable."""
+NOTHING_OF_IT = "it says OK and sends nothing of it"
+"""Why a message is withheld that the server lists, and leaves out where it is asked for."""
 _REFUSED = 24
 """Commands refused one after the other without a message between, after which the mailbox is unavailable."""
 
@@ -106,8 +108,31 @@ async def headers(account: Account, name: str, uids: Sequence[int]) -> list[tupl
             if isinstance(uid, int) and isinstance(header, bytes) and uid in wanted:
                 found[uid] = header
 
+    for uid in uids:  # what was not given once may be now
+        account.unreadable.pop((name, uid), None)
     await _ask(account, name, raw, uids, b" (UID BODY.PEEK[HEADER])", hear, found, 500)
+    missing = [uid for uid in uids if uid not in found and (name, uid) not in account.unreadable]
+    for uid in await listed(account, name, missing):
+        account.unreadable[name, uid] = Withheld(NOTHING_OF_IT)
     return sorted(found.items())
+
+
+async def listed(account: Account, name: str, uids: Sequence[int]) -> list[int]:
+    """Those of these messages that the server still lists, in this order."""
+    if not uids:
+        return []
+    raw = await account.raw(name)
+    found: set[int] = set()
+
+    def hear(answer: Data | Status) -> None:
+        if isinstance(answer, Data) and answer.word == b"FETCH":
+            items = parse_fetch(answer)
+            uid = items.get(b"UID")
+            if isinstance(uid, int) and b"FLAGS" in items:
+                found.add(uid)
+
+    await _ask(account, name, raw, uids, b" (UID FLAGS)", hear, found, 5_000)
+    return [uid for uid in uids if uid in found]
 
 
 async def _ask(

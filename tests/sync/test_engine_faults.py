@@ -9,9 +9,9 @@ from typing import ClassVar
 import pytest
 
 from restante.clock import ManualClock
-from restante.sync.model import Added, Message
+from restante.sync.model import Added, Message, Outline
 from restante.sync.settings import End
-from restante.sync.side import SideLost, SideUnavailable
+from restante.sync.side import MailboxUnavailable, SideLost, SideUnavailable
 from restante.sync.state import CopyBusy, State
 
 from .memory import ALL, BARE, Abilities, MemorySide
@@ -38,6 +38,41 @@ def test_a_mailbox_that_cannot_be_used_is_left_out_and_done_later(make: Make) ->
     world.prepare = None
     assert sync(world).left_out == ()
     same(world)
+
+
+@pytest.mark.parametrize("abilities", [ALL, PLAIN, BARE], ids=["all", "no-emails", "bare"])
+@pytest.mark.parametrize("removal", [False, True])
+def test_what_moved_out_of_a_mailbox_that_then_fails_is_not_forgotten(
+    make: Make, abilities: Abilities, removal: bool
+) -> None:
+    """Another program renames it, say, between the list of its messages and what is asked about these."""
+    world = make(one=abilities)
+    world.disks[ONE].create("B")
+    world.deliver(ONE, "B")
+    sync(world)
+    world.disks[ONE].move("B", 1, "INBOX")
+    world.deliver(ONE, "B")
+    world.deliver(TWO, "B")  # new on both sides: they are asked about
+    if removal:
+        world.disks[TWO].flag("B", 1, frozenset({"\\Deleted"}))
+
+    def fail(sides: dict[End, MemorySide]) -> None:
+        ask = sides[ONE].outlines
+
+        async def outlines(name: str, uids: Sequence[int]) -> list[Outline]:
+            if name == "B":
+                raise MailboxUnavailable("It is called otherwise now.")
+            return await ask(name, uids)
+
+        sides[ONE].outlines = outlines  # type: ignore[method-assign]
+
+    world.prepare = fail
+    assert [(one.mailbox, one.end) for one in sync(world).left_out] == [("B", ONE)]
+    world.prepare = None
+    sync(world)
+    same(world)
+    assert sum(world.numbers(TWO).values()) == 3
+    assert [number for number, _ in world.content(TWO)["INBOX"]] == [1]
 
 
 def test_a_side_that_is_not_there_changes_nothing(make: Make) -> None:

@@ -91,7 +91,7 @@ def _strayed(context: Context, row: Row) -> bool:
     places = [row.place(end) for end in BOTH]
     strayed = any(place is not None and place[0] not in context.joints for place in places)
     if strayed:
-        context.unsettled.add(row.pair)
+        context.unsettled |= {row.pair, *(place[0] for place in places if place is not None)}
         if row.stands is not None and row.stands.found is not None:
             context.unsettled.add(row.stands.found[0])
     return strayed

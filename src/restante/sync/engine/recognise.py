@@ -43,7 +43,20 @@ async def recognise(context: Context, found: list[Look]) -> list[Look]:
                 await _across(context, look, outlines)
             except MailboxUnavailable as error:
                 _fail(context, look, End.ONE, error, failed)
+    if failed:
+        _give_back(context, [look for look in found if look.key in failed])
     return [look for look in found if look.key not in failed]
+
+
+def _give_back(context: Context, failed: list[Look]) -> None:
+    """Messages of these mailboxes were found in others, and nothing of that will be noted: what was told of the others
+    is to be told again, or nobody would ever look there for them."""
+    rows = {row.key: row for look in failed for row in look.rows.values()}
+    for row in rows.values():
+        halves = [row.one, row.two] if row.stands is None else [row.one, row.two, row.stands]
+        context.unsettled |= {half.found[0] for half in halves if half.found is not None}
+    for end, some in context.leftovers.items():
+        context.leftovers[end] = [left for left in some if left[0] not in rows]
 
 
 def _fail(context: Context, look: Look, end: End, error: MailboxUnavailable, failed: set[int]) -> None:

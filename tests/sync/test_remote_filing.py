@@ -261,6 +261,22 @@ def test_what_a_cut_off_deletion_left_is_no_mailbox_unless_there_is_mail_in_it(m
     on(bare, act)
 
 
+def test_what_a_cut_off_deletion_left_stays_where_nobody_says_whether_there_is_mail_in_it() -> None:
+    class Silent(Boxes):
+        def do_status(self, session: Session, rest: bytes) -> bytes:
+            return b"NO not now" if b"removed" in rest else super().do_status(session, rest)
+
+    bare, name = Silent(), b"Old~restante-removed"
+    bare.boxes[name], bare.validity[name], bare.next[name] = {}, 7, 1
+    bare.put(name, message(1).data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        await side.places()
+        assert sorted(bare.boxes) == [b"INBOX", name]
+
+    on(bare, act)
+
+
 class Closing(Bare):
     """Without UNSELECT. closed: INBOX may no longer be opened."""
 

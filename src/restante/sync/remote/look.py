@@ -87,10 +87,10 @@ async def _look(account: Account, connection: Connection) -> list[Place]:
 
 
 async def _sweep(connection: Connection, raw: bytes) -> bool:
-    """Delete what a run that was cut off left while it deleted an empty mailbox. False where there is mail in it: then
-    it is a mailbox as any other."""
+    """Delete what a run that was cut off left while it deleted an empty mailbox. False where there is mail in it, or
+    the server does not say: then it is a mailbox as any other."""
     told = await statuses(connection, [raw], b"MESSAGES")
-    if told.get(raw, {}).get(b"MESSAGES"):
+    if told.get(raw, {}).get(b"MESSAGES") != 0:
         return False
     await connection.run((b"DELETE ", astring(raw, connection.utf8)))
     return True

@@ -12,11 +12,15 @@ from pathlib import Path
 import pytest
 
 from restante.clock import ManualClock
+from restante.sync.engine import run as run_copy
 from restante.sync.maildir import MaildirSide, durable, watch, write
 from restante.sync.maildir.durable import Durable
+from restante.sync.settings import CopySettings, Report
 from restante.sync.side import MailboxUnavailable
+from restante.sync.state import State
 
 from .maildirs import SEEN, deliver, everything, files, maildir, message, opened, picture, reflag, run, subjects
+from .memory import Disk, MemorySide
 
 
 def test_a_full_disk_takes_what_fits_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,6 +82,43 @@ def test_an_error_of_the_disk_is_told_and_leaves_nothing_in_tmp(
             assert (await one.add("INBOX", [message(1)]))[0].uid
 
     asyncio.run(act())
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO])
+def test_a_file_that_cannot_be_read_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Another user's, which a program has delivered as root, or one on a bad sector."""
+    disk, clock, real = Disk(), ManualClock(), os.open
+    root = tmp_path / "Mail"
+
+    def broken(path: object, *rest: object, **more: object) -> int:
+        if isinstance(path, bytes) and b"M2P" in path:
+            raise OSError(code, "It cannot be read")
+        return real(path, *rest, **more)  # type: ignore[arg-type]
+
+    def sync() -> Report:
+        state = State.open(tmp_path / "state.db")
+        try:
+            near = MaildirSide(root, tmp_path / "index.db", clock=clock)
+            return asyncio.run(run_copy(CopySettings(), MemorySide(disk), near, state, clock))
+        finally:
+            state.close()
+
+    sync()
+    paths = [deliver(root, number, "S") for number in (1, 2, 3)]
+    disk.deliver("INBOX", message(4).data)
+    monkeypatch.setattr(os, "open", broken)
+    report = sync()
+    assert (report.one.added, report.two.added, report.left_out) == (2, 1, ())
+    (aside,) = report.aside
+    assert f"its file cur/{paths[1].name} cannot be read" in aside.reason
+    assert (sync().changed, subjects(root)) == (0, [1, 2, 3, 4])
+    monkeypatch.undo()
+    clock.advance(700)
+    report = sync()
+    assert (report.one.added, report.aside) == (1, ())
+    assert len(disk.boxes["INBOX"].messages) == 4
 
 
 @pytest.mark.parametrize("held", [0, 300])

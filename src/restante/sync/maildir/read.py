@@ -1,16 +1,18 @@
 """Reading messages: what they are known by, their headers, their octets.
 
 A file that has another name by now (a reader flagged or opened it between our look and our act) is looked for once more
-by its unique name, all of a batch together.
+by its unique name, all of a batch together. A file that cannot be read (another user's, a bad sector) holds up no
+other: it is left out, and `Memory.unreadable` says why.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from ..model import Message, Outline
+from ..model import Message, Outline, Withheld
 from ..outline import mark_and_ident
 from ..side import MailboxUnavailable
 from .change import ROUNDS, flags_of
@@ -27,6 +29,8 @@ GROUP_OCTETS = 4 << 20
 GROUP = 500
 GUESS = 1 << 15
 """Octets that a message of unknown size is counted for."""
+_ITS_OWN = (errno.EACCES, errno.EPERM, errno.EIO, errno.EBADMSG)
+"""What is wrong with a file, and with no other for certain."""
 
 
 def outlines(tree: Tree, name: str, uids: Sequence[int]) -> list[Outline]:
@@ -34,7 +38,7 @@ def outlines(tree: Tree, name: str, uids: Sequence[int]) -> list[Outline]:
     with tree.folder(name) as folder:
         found: list[Outline] = []
         sizes: list[tuple[int, int]] = []
-        for row, (octets, whole, received) in each(tree, folder, uids, _read_head):
+        for row, (octets, whole, received) in _readable(tree, folder, uids, _read_head):
             size = size_named(row.name) if row.size is None else row.size
             if size is None and whole:
                 size = size_of(received_as(octets, row.name), row.name)
@@ -51,7 +55,7 @@ def headers(tree: Tree, name: str, uids: Sequence[int]) -> list[tuple[int, bytes
     """See `Headers.headers`."""
     with tree.folder(name) as folder:
         found = []
-        for row, (octets, _, _) in each(tree, folder, uids, _read_head):
+        for row, (octets, _, _) in _readable(tree, folder, uids, _read_head):
             header = travelling(received_as(octets, row.name), row.name)
             if not header.startswith(b"\r\n"):
                 header = header.partition(b"\r\n\r\n")[0].removesuffix(b"\r\n") + b"\r\n\r\n"
@@ -82,7 +86,7 @@ def messages(tree: Tree, name: str, uids: Sequence[int]) -> list[Message]:
     with tree.folder(name) as folder:
         found: list[Message] = []
         sizes: list[tuple[int, int]] = []
-        for row, (octets, received) in each(tree, folder, uids, _read_whole):
+        for row, (octets, received) in _readable(tree, folder, uids, _read_whole):
             data = travelling(received_as(octets, row.name), row.name)
             if row.size != len(data):
                 sizes.append((row.uid, len(data)))
@@ -114,6 +118,30 @@ def each(tree: Tree, folder: Folder, uids: Sequence[int], read: Callable[[Folder
         pending = lost
         tree.scan(folder.fd, folder.key)
     raise MailboxUnavailable(f"Another program renames the files of {folder.name} all the time.")
+
+
+def _readable(
+    tree: Tree, folder: Folder, uids: Sequence[int], read: Callable[[Folder, Row], T]
+) -> Iterator[tuple[Row, T]]:
+    """`each`, without those whose files cannot be read; these are noted."""
+    unreadable = tree.memory.unreadable
+
+    def read_or_note(folder: Folder, row: Row) -> T | None:
+        try:
+            result = read(folder, row)
+        except OSError as error:
+            if error.errno not in _ITS_OWN:
+                raise
+            path = os.fsdecode(path_of((row.name, int(row.new), row.info)))
+            unreadable[folder.name, row.uid] = Withheld(f"its file {path} cannot be read ({error.strerror})")
+            return None
+        if unreadable:
+            unreadable.pop((folder.name, row.uid), None)
+        return result
+
+    for row, result in each(tree, folder, uids, read_or_note):
+        if result is not None:
+            yield row, result
 
 
 def open_file(folder: Folder, row: Row) -> int:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ...clock import Clock, Random, SystemClock, system_random
-from ..model import Added, Changes, FlagChange, Message, Outline, Place, Spelling
+from ..model import Added, Changes, FlagChange, Message, Outline, Place, Spelling, Withheld
 from ..side import MailboxUnavailable, SideUnavailable
 from . import watch
 from .layout import Layout, Shape
@@ -177,6 +177,11 @@ class MaildirSide:
         for group in await self._do(lambda tree: groups(tree, name, uids)):
             for message in await self._do(partial(messages, name=name, uids=group)):
                 yield message
+
+    @property
+    def unreadable(self) -> Mapping[tuple[str, int], Withheld]:
+        """`side.Withholds.unreadable`: messages whose files cannot be read."""
+        return {} if self._tree is None else self._tree.memory.unreadable
 
     async def unfinished(self, name: str, uids: Sequence[int]) -> set[int]:
         """See `Drops`."""

@@ -17,7 +17,7 @@ import apsw
 from ...clock import Clock, Random
 from ...inbox import is_inbox
 from ...values import Record, field
-from ..model import Place, Spelling
+from ..model import Place, Spelling, Withheld
 from ..side import MailboxUnavailable, SideUnavailable
 from . import marker, subscriptions
 from .alone import Alone, Event
@@ -74,12 +74,14 @@ class Memory(Record):
     """What a session remembers beside the index.
 
     told: number of each folder when it was last listed, by key. strange: messages that others changed since the asker
-    last asked for changes, by key. pending: mailboxes that `wait` has found changed and has not told of.
+    last asked for changes, by key. pending: mailboxes that `wait` has found changed and has not told of. unreadable:
+    see `side.Withholds`.
     """
 
     told: dict[int, int] = field(default_factory=dict)
     strange: dict[int, set[int]] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
+    unreadable: dict[tuple[str, int], Withheld] = field(default_factory=dict)
 
 
 class Tree:

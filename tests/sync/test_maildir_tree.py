@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -575,6 +576,44 @@ def test_a_folder_that_must_not_be_read_is_unavailable(tmp_path: Path) -> None:
 
     run(tmp_path, act)
     (tmp_path / "Mail" / ".Work").chmod(0o700)
+
+
+@pytest.mark.parametrize("how", ["new", "lost its marker", "copied"])
+def test_a_folder_that_cannot_be_marked_is_unavailable_and_others_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """A link to a folder on a read-only disk, say."""
+    prepare(tmp_path)
+    root, write = tmp_path / "Mail", marker.write
+    name = "Work" if how == "lost its marker" else "Old"
+    if how == "copied":
+        shutil.copytree(root / ".Work", root / ".Old")
+    elif how == "new":
+        deliver(maildir(root / ".Old"), 9)
+    else:
+        (root / ".Work" / marker.FILE).unlink()
+
+    def refuse(folder: int, mark: marker.Marker) -> None:
+        if os.path.samestat(os.fstat(folder), (root / f".{name}").stat()):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        write(folder, mark)
+
+    async def act(one: MaildirSide) -> None:
+        assert name in await names(one)
+        assert len((await everything(one, "INBOX")).uids) == 2
+        with pytest.raises(MailboxUnavailable, match=r"cannot be written .Read-only"):
+            await everything(one, name)
+
+    monkeypatch.setattr(marker, "write", refuse)
+    run(tmp_path, act)
+    monkeypatch.undo()
+
+    async def later(one: MaildirSide) -> None:
+        assert subjects(root / f".{name}") == ([9] if how == "new" else [3, 4])
+        assert len((await everything(one, name)).uids) == len(subjects(root / f".{name}"))
+        assert len((await everything(one, "Work")).uids) == 2
+
+    run(tmp_path, later)
 
 
 def test_a_look_at_a_hundred_folders_reads_no_directory_of_mail(

@@ -5,6 +5,7 @@ marked, identity known                          -                       that fol
 marked, identity not known                      -                       taken over (the index was lost)
 marked as another one is                        -                       a copy of it: a marker of its own
 not marked                                      no                      another program's new folder: marked
+and cannot be marked                            -                       UNAVAILABLE
 not marked                                      yes, half its mail is   the marker was lost: put back
                                                 here, or it had none
 no cur and new, but a mailbox within that was   yes                     gone: this is the folder it was, and somebody
@@ -172,13 +173,18 @@ class Census:
         return 2 * there >= len(names)
 
     def _mark(self, one: Found, identity: str) -> None:
+        """Where that cannot be (a read-only disk, another user's folder), it cannot be used, and others can."""
         assert one.look is not None
         if self._writable:
-            folder = open_folder(self._root, one.path)
             try:
-                marker.write(folder, Marker(identity))
-            finally:
-                os.close(folder)
+                folder = open_folder(self._root, one.path)
+                try:
+                    marker.write(folder, Marker(identity))
+                finally:
+                    os.close(folder)
+            except OSError as error:
+                one.look, one.reason = None, f"its {marker.FILE} cannot be written ({error.strerror})"
+                return
         one.look = replace(one.look, marker=Marker(identity))
 
     def _enter(self, found: list[Found], rows: list[FolderRow]) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 from restante.clock import ManualClock
-from restante.sync.model import Added, Message, Outline
+from restante.sync.model import Added, Changes, Message, Outline, Place
 from restante.sync.settings import End
 from restante.sync.side import MailboxUnavailable, SideLost, SideUnavailable
 from restante.sync.state import CopyBusy, State
@@ -73,6 +73,41 @@ def test_what_moved_out_of_a_mailbox_that_then_fails_is_not_forgotten(
     same(world)
     assert sum(world.numbers(TWO).values()) == 3
     assert [number for number, _ in world.content(TWO)["INBOX"]] == [1]
+
+
+def test_what_was_sent_is_not_sent_again_because_the_next_look_failed(make: Make) -> None:
+    """A server that tells neither UIDs nor states; the pass after the one in which the look failed is to ask it."""
+    world = make(one=BARE)
+    world.disks[ONE].create("A")
+    sync(world)
+    world.deliver(TWO, "A")
+    passes = 0
+
+    def fail(sides: dict[End, MemorySide]) -> None:
+        ask, list_all = sides[ONE].changes, sides[TWO].places
+
+        async def changes(name: str, since: str | None) -> Changes:
+            if name == "A" and passes == 2:
+                raise MailboxUnavailable("It is called otherwise now.")
+            return await ask(name, since)
+
+        async def places() -> list[Place]:
+            nonlocal passes
+            passes += 1
+            if passes == 2:
+                world.deliver(TWO, "INBOX")  # so that there is a pass after it
+            return await list_all()
+
+        sides[ONE].changes = changes  # type: ignore[method-assign]
+        sides[TWO].places = places  # type: ignore[method-assign]
+
+    world.prepare = fail
+    world.sync()
+    assert passes > 2
+    world.prepare = None
+    sync(world)
+    same(world)
+    assert sum(world.numbers(ONE).values()) == 2
 
 
 def test_a_side_that_is_not_there_changes_nothing(make: Make) -> None:

@@ -28,7 +28,8 @@ class Context:
     """One run of one copy.
 
     joints: the mailboxes of this pass, by pair. unsettled: pairs with something left undone, whose cursors stay.
-    touched: (pair, side) that this pass changed; before: those of the pass before it; made: what it created.
+    touched: (pair, side) that this pass changed; before: those of passes before it that no look has settled since;
+    made: what it created.
 
     doubted: keys of messages that a second look is about. again: another pass has to come, and look at everything.
     later: pairs to which this pass adds nothing. stopped: (pair, side) to which nothing is added any more in this run.

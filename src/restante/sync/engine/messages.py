@@ -379,6 +379,7 @@ def _settle(context: Context, looked: list[Look]) -> None:
     """Cursors and states of what was told and dealt with: the next look begins there."""
     state = context.state
     settled = [look for look in looked if look.key in context.joints and look.key not in context.unsettled]
+    context.before -= {(look.key, end) for look in settled for end in look.changes}
     if settled:
         with state.transaction(durable=False):  # an older cursor tells more, and nothing wrong
             for look in settled:

@@ -80,7 +80,8 @@ async def _run(context: Context, only: Collection[str], dry_run: bool, same_acco
         return Report(left_out=(*stuck, *_unlisted(context)), passes=1, quiet=True)
     while passes < PASSES:
         passes += 1
-        context.before, context.touched, context.made = context.touched, set(), set()
+        context.before |= context.touched
+        context.touched, context.made = set(), set()
         context.unsettled = set()
         first = context.again or passes == 1
         context.again = False

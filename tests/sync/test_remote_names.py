@@ -67,7 +67,10 @@ def test_names_that_no_server_has() -> None:
     with pytest.raises(MailboxUnavailable):
         names.raw("a/b")
     names.separator = "/"
-    with pytest.raises(MailboxUnavailable):
-        names.raw("a\r\nb")
+    for utf8 in (False, True):
+        names.utf8 = utf8
+        for name in ("a\r\nb", "\x80", "a\u2028b", "/", "a//b"):  # what is made is to be read in the next look, too
+            with pytest.raises(MailboxUnavailable):
+                names.raw(name)
     names.utf8 = True
     assert names.raw("Käse") == "Käse".encode()

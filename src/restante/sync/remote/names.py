@@ -117,9 +117,10 @@ class NameMap:
         if name == "INBOX":
             return b"INBOX"
         text = self.prefix + to_server(name, self.separator)
-        if re.search("[\x00-\x1f\x7f]", text):
-            raise MailboxUnavailable(f"A mailbox name on a server holds no control characters: {name!r}")
-        return text.encode("utf-8") if self.utf8 else encode_utf7(text)
+        raw = text.encode("utf-8", "surrogatepass") if self.utf8 else encode_utf7(text)
+        if not all(name.split("/")) or decode_text(raw, self.utf8) is None:  # nor would it be read when it is there
+            raise MailboxUnavailable(f"A mailbox cannot have this name on a server: {name!r}")
+        return raw
 
     def has_children(self, name: str) -> bool:
         """Whether there are mailboxes below this one."""

@@ -20,6 +20,8 @@ from restante.cli.main import COMMANDS, restante
 from restante.cli.statuses import Exit
 from restante.exchange.folder import NOT_MAIL
 
+from .terminal import INTERRUPT, on_terminal
+
 CRYPT = "{SHA512-CRYPT}$6$saltstring$" + (
     "svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"
 )
@@ -187,6 +189,20 @@ def test_what_led_to_an_account_that_is_removed_is_told(bob: Cli) -> None:
     bob("domain", "add", "example.net", "--catch-all", "BOB@example.com")
     removed = bob("account", "remove", "bob@example.com", "--yes")
     assert "Mail to info@example.com, example.net was to go there" in removed.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "question"),
+    [
+        (["account", "remove", "bob@example.com"], "Go on? [y/N]:"),
+        (["account", "passwd", "bob@example.com"], "Password:"),
+    ],
+)
+def test_one_interrupt_ends_a_command_that_asks(bob: Cli, command: list[str], question: str) -> None:
+    status, shown = on_terminal(["--data", str(bob.data), *command], [(question, INTERRUPT)])
+    assert status == Exit.REFUSED, shown
+    assert "Aborted!" in shown
+    assert len(bob.json("account", "list")) == 1
 
 
 def test_an_account_whose_file_is_gone_can_be_removed(bob: Cli) -> None:

@@ -6,11 +6,12 @@ that help and usage errors cost nothing.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import importlib
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -276,13 +277,31 @@ def instant(seconds: int | float | None) -> str | None:
         return None
 
 
+@contextlib.contextmanager
+def heeding_interrupts() -> Iterator[None]:
+    """While stdin is waited for, Ctrl-C ends the command at once.
+
+    An event loop's own handler cancels its task, which takes note of that behind the answer only: the first Ctrl-C at a
+    question went unheard.
+    """
+    import signal
+
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
 def confirm(question: str, yes: bool) -> None:
     """Ask before something is destroyed: on a terminal; elsewhere --yes is needed."""
     if yes:
         return
     if not sys.stdin.isatty():
         raise Refusal(f"{question} Not done: nobody to ask.", "Say --yes to do it without being asked.")
-    if not click.confirm(f"{question} Go on?", err=True):
+    with heeding_interrupts():
+        agreed = click.confirm(f"{question} Go on?", err=True)
+    if not agreed:
         raise Refusal("Nothing was done.")
 
 
@@ -292,16 +311,20 @@ def old_hash(text: str | None, password_stdin: bool) -> str | None:
         return None
     if password_stdin:
         raise Refusal("A password and a hash were given.", "Say --password-stdin or --hash.")
-    return sys.stdin.readline().rstrip("\r\n") if text == "-" else text
+    if text != "-":
+        return text
+    with heeding_interrupts():
+        return sys.stdin.readline().rstrip("\r\n")
 
 
 def new_password(from_stdin: bool) -> str:
     """A new password: the first line of stdin, or asked for twice on a terminal."""
     if from_stdin:
-        line = sys.stdin.readline()
-        password = line.rstrip("\r\n")
+        with heeding_interrupts():
+            password = sys.stdin.readline().rstrip("\r\n")
     elif sys.stdin.isatty():
-        password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+        with heeding_interrupts():
+            password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
     else:
         raise Refusal("No password was given.", "Say --password-stdin and write it to stdin, or use a terminal.")
     if not password:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import Refusal
-from .common import complain, run, with_place
+from .common import complain, heeding_interrupts, run, with_place
 from .statuses import Exit
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ async def _work(recipients: tuple[str, ...], sender: str) -> Exit:
     async with installation() as here:
         config = here.config
         adopt_logs(config.log.level, config.log.format, SystemClock())
-        data = sys.stdin.buffer.read(config.limits.message + 1)
+        with heeding_interrupts():
+            data = sys.stdin.buffer.read(config.limits.message + 1)
         if len(data) > config.limits.message:
             click.echo(f"restante: the message is larger than {config.limits.message} octets.", err=True)
             return Exit.UNAVAILABLE

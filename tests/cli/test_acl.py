@@ -42,12 +42,19 @@ def test_rights_are_given_listed_and_taken(cli: Cli) -> None:
     cli("doctor")
 
 
+def test_who_is_meant_is_said_where_he_is_not_here(cli: Cli) -> None:
+    refused = cli("acl", "set", "bob@example.com", "INBOX", "-nobody@example.com", "l", status=Exit.NOT_FOUND)
+    assert "There is no account nobody@example.com." in refused.stderr
+    left = cli("acl", "remove", "bob@example.com", "INBOX", "nobody@example.com", "--yes", status=Exit.REFUSED)
+    assert "The list of INBOX does not name nobody@example.com." in left.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
         (("bob@example.com", "Nowhere", "ann@example.com", "lr"), Exit.NOT_FOUND),
         (("nobody@example.com", "INBOX", "ann@example.com", "lr"), Exit.NOT_FOUND),
-        (("bob@example.com", "INBOX", "nobody@example.com", "lr"), Exit.REFUSED),
+        (("bob@example.com", "INBOX", "nobody@example.com", "lr"), Exit.NOT_FOUND),
         (("bob@example.com", "INBOX", "bob@example.com", "lr"), Exit.REFUSED),
         (("bob@example.com", "INBOX", "ann@example.com", "lq"), Exit.REFUSED),
         (("bob@example.com", "INBOX", "ann@example.com", "LR"), Exit.REFUSED),

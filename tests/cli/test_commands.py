@@ -192,6 +192,28 @@ def test_what_led_to_an_account_that_is_removed_is_told(bob: Cli) -> None:
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        "domain remove example.net",
+        "account remove ann@example.com",
+        "alias remove info@example.com",
+        "acl remove ann@example.com INBOX bob@example.com",
+        "acl remove bob@example.com Nowhere bob@example.com",
+        "app-password revoke bob@example.com 7",
+        "app-password revoke ann@example.com 1",
+    ],
+)
+def test_what_is_not_there_is_said_before_anybody_is_asked(bob: Cli, command: str) -> None:
+    refused = bob(*command.split(), status=Exit.NOT_FOUND)  # without --yes, on no terminal
+    assert "nobody to ask" not in refused.stderr
+
+
+def test_a_change_of_nothing_is_not_called_a_change(bob: Cli) -> None:
+    bob("account", "set", "bob@example.com", status=Exit.USAGE)
+    bob("domain", "set", "example.com", status=Exit.USAGE)
+
+
+@pytest.mark.parametrize(
     ("command", "question"),
     [
         (["account", "remove", "bob@example.com"], "Go on? [y/N]:"),

@@ -105,7 +105,7 @@ class Admin:
 
         Raises BadAddress, NotFound for the domain or the catch-all's.
         """
-        domain = await self._local_domain(normalise_domain(name))
+        domain = await self.domain(name)
         wanted = catch_all if isinstance(catch_all, Unchanged) else await self._catch_all(catch_all, domain.name)
 
         def change(there: Domain) -> Domain:
@@ -130,6 +130,10 @@ class Admin:
         """Raises BadAddress, NotFound, DirectoryRefusal while accounts or aliases are in it."""
         await self._directory.remove_domain(normalise_domain(name))
 
+    async def domain(self, name: str) -> Domain:
+        """Raises BadAddress, NotFound."""
+        return await self._local_domain(normalise_domain(name))
+
     async def domains(self) -> list[Domain]:
         """By name."""
         return await self._directory.domains()
@@ -137,7 +141,8 @@ class Admin:
     async def _local_domain(self, name: str) -> Domain:
         domain = await self._directory.domain(name)
         if domain is None:
-            raise NotFound(f"There is no domain {name} here.", f"Add it with 'restante domain add {name}'.")
+            remedy = f"Add it with 'restante domain add {name}'. What there is: 'restante domain list'."
+            raise NotFound(f"There is no domain {name} here.", remedy)
         return domain
 
     # Accounts --------------------------------------------------------------------------------------
@@ -341,6 +346,14 @@ class Admin:
         domains = await self._directory.domains()
         return aliases + [one.name for one in domains if one.catch_all and fold_address(one.catch_all) == key]
 
+    async def alias(self, address: str) -> Alias:
+        """Raises BadAddress, NotFound."""
+        wanted = normalise_address(address).address
+        alias = await self._directory.alias(wanted)
+        if alias is None:
+            raise NotFound(f"There is no alias {wanted}.", "List them with 'restante alias list'.")
+        return alias
+
     async def remove_alias(self, address: str) -> None:
         """Raises NotFound."""
         await self._directory.remove_alias(normalise_address(address).address)
@@ -403,12 +416,18 @@ class Admin:
         """By number."""
         return [c for c in (await self._login(address)).credentials if c.kind == "app"]
 
-    async def revoke_app_password(self, address: str, number: int) -> None:
+    async def app_password(self, address: str, number: int) -> Credential:
         """Raises NotFound, also where the number is that of the account's password."""
-        login = await self._login(address)
-        if not any(c.number == number and c.kind == "app" for c in login.credentials):
-            raise NotFound(f"There is no app password {number}.", "List them with 'restante app-password list'.")
-        await self._directory.remove_credential(login.account.id, number)
+        found = next((each for each in await self.app_passwords(address) if each.number == number), None)
+        if found is None:
+            remedy = f"List them with 'restante app-password list {address}'."
+            raise NotFound(f"{address} has no app password {number}.", remedy)
+        return found
+
+    async def revoke_app_password(self, address: str, number: int) -> None:
+        """Raises NotFound, as `app_password`."""
+        found = await self.app_password(address, number)
+        await self._directory.remove_credential((await self.account(address)).id, found.number)
 
     async def _login(self, address: str) -> Login:
         login = await self._directory.login(normalise_address(address).address)

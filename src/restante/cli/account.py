@@ -227,10 +227,13 @@ def set_(
 
     from ..accounts.admin import Unchanged
 
+    limits = (quota, quota_messages, quota_mailboxes)
+    if not quota_default and {*limits, pop3_delete, pop3_leave_days, pop3_seen, scram} == {None}:
+        raise click.UsageError("Say what is to change: --quota, --pop3-delete, ...")
+
     async def work() -> None:
         async with installation() as here:
             account = await here.admin.account(address)
-            limits = (quota, quota_messages, quota_mailboxes)
             if quota_default or limits != (None, None, None):
                 otherwise = None if quota_default else Unchanged.YES
                 await here.admin.set_quota(address, *(otherwise if given is None else given for given in limits))

@@ -91,8 +91,10 @@ def remove(address: str, mailbox: str, who: str, yes: bool) -> None:
         from ..accounts.sharing import Sharing
 
         async with installation() as here:
+            sharing = Sharing(here.engine, here.admin)
+            await sharing.named(address, mailbox, who)  # before anybody is asked
             confirm(f"The rights of {who} on {mailbox} of {address} will be taken away.", yes)
-            await Sharing(here.engine, here.admin).remove(address, mailbox, who)
+            await sharing.remove(address, mailbox, who)
             click.echo(f"Took {who} off the list of {mailbox} of {address}.")
 
     run(work())

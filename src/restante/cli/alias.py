@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import click
 
-from .common import LazyGroup, NotHere, Subcommand, confirm, emit, instant, run, with_json, with_place, with_yes
+from .common import LazyGroup, Subcommand, confirm, emit, instant, run, with_json, with_place, with_yes
 from .installation import installation
 
 SUBCOMMANDS = (
@@ -67,10 +67,9 @@ def remove(address: str, yes: bool) -> None:
 
     async def work() -> None:
         async with installation() as here:
-            if all(each.address.lower() != address.lower() for each in await here.admin.aliases()):
-                raise NotHere(f"There is no alias {address}.", "List them with 'restante alias list'.")
-            confirm(f"The alias {address} will be removed.", yes)
+            alias = await here.admin.alias(address)
+            confirm(f"The alias {alias.address} will be removed.", yes)
             await here.admin.remove_alias(address)
-            click.echo(f"Removed the alias {address}.")
+            click.echo(f"Removed the alias {alias.address}.")
 
     run(work())

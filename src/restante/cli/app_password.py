@@ -128,6 +128,7 @@ def revoke(address: str, number: int, yes: bool) -> None:
 
     async def work() -> None:
         async with installation() as here:
+            await here.admin.app_password(address, number)  # before anybody is asked
             confirm(f"App password {number} of {address} will work no more.", yes)
             await here.admin.revoke_app_password(address, number)
             click.echo(f"Revoked app password {number} of {address}.")

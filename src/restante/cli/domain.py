@@ -85,6 +85,8 @@ def set_(name: str, catch_all: str | None, no_catch_all: bool, scram: bool | Non
 
     if catch_all is not None and no_catch_all:
         raise click.UsageError("Say --catch-all or --no-catch-all, not both.")
+    if catch_all is None and not no_catch_all and scram is None and not as_json:
+        raise click.UsageError("Say what is to change: --catch-all, --no-catch-all, --scram or --no-scram.")
 
     async def work() -> None:
         async with installation() as here:
@@ -107,8 +109,9 @@ def remove(name: str, yes: bool) -> None:
 
     async def work() -> None:
         async with installation() as here:
-            confirm(f"The domain {name} will be removed.", yes)
-            await here.admin.remove_domain(name)
-            click.echo(f"Removed the domain {name}.")
+            domain = await here.admin.domain(name)
+            confirm(f"The domain {domain.name} will be removed.", yes)
+            await here.admin.remove_domain(domain.name)
+            click.echo(f"Removed the domain {domain.name}.")
 
     run(work())

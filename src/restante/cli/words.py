@@ -30,7 +30,7 @@ def complain(refusal: Refusal) -> None:
         echo(f"  {refusal.remedy}", err=True)
 
 
-NOT_FOUND_CODES = frozenset({"NOT-FOUND", "NO-SUCH-ACCOUNT", "NO-SUCH-MAILBOX"})
+NOT_FOUND_CODES = frozenset({"NOT-FOUND", "NO-SUCH-ACCOUNT", "NO-SUCH-MAILBOX", "UNKNOWN-PERSON"})
 
 
 def status_of(refusal: Refusal) -> Exit:

@@ -5,16 +5,12 @@ from __future__ import annotations
 import os
 import pty
 import select
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 
 PATIENCE = 60.0
-
-INTERRUPT = "\x03"
-"""As an answer: Ctrl-C, once."""
 
 
 def on_terminal(
@@ -41,11 +37,7 @@ def on_terminal(
             shown += data.decode()
             while left and (found := shown.find(left[0][0], at)) >= 0:
                 at = found + len(left[0][0])
-                answer = left.pop(0)[1]
-                if answer == INTERRUPT:  # the terminal is not the process' own, so it sends no signal itself
-                    process.send_signal(signal.SIGINT)
-                else:
-                    os.write(ours, f"{answer}\n".encode())
+                os.write(ours, f"{left.pop(0)[1]}\n".encode())
         status = process.wait(PATIENCE)
     finally:
         process.kill()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -15,12 +18,10 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from restante.cli.common import columns, count
+from restante.cli.common import columns, confirm, count, new_password, old_hash
 from restante.cli.main import COMMANDS, restante
 from restante.cli.statuses import Exit
 from restante.exchange.folder import NOT_MAIL
-
-from .terminal import INTERRUPT, on_terminal
 
 CRYPT = "{SHA512-CRYPT}$6$saltstring$" + (
     "svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"
@@ -208,23 +209,83 @@ def test_what_is_not_there_is_said_before_anybody_is_asked(bob: Cli, command: st
     assert "nobody to ask" not in refused.stderr
 
 
+def test_what_was_typed_moves_no_cursor_in_a_refusal(bob: Cli) -> None:
+    assert "\x1b" not in bob("alias", "remove", "a\x1b[2Jb@example.com", status=Exit.REFUSED).output
+    assert "\x1b" not in bob("acl", "list", "bob@example.com", "a\x1b[2Jb", status=Exit.NOT_FOUND).output
+    assert "\x1b" not in bob("config", "check", "a\x1b[2Jb", status=Exit.REFUSED).output
+
+
+def test_a_folder_whose_name_is_no_utf8_is_refused(bob: Cli, tmp_path: Path) -> None:
+    other = os.fsdecode(os.fsencode(tmp_path) + b"/m\xff")
+    (Path(other) / "cur").mkdir(parents=True)
+    refused = CliRunner().invoke(restante, ["--data", other, "domain", "add", "example.com"])
+    assert (refused.exit_code, "no UTF-8" in refused.stderr) == (Exit.REFUSED, True)
+    assert "no UTF-8" in bob("dedupe", "--maildir", other, status=Exit.REFUSED).stderr
+    migrate = ["migrate", "--to-store", "bob@example.com", "--from-maildir", other]
+    assert "no UTF-8" in bob(*migrate, status=Exit.REFUSED).stderr
+    file = tmp_path / "sync.toml"
+    login = ("--user", "ann", "--imap", "localhost", "--password-command", "x")
+    init = bob("sync", "init", "work", *login, "--maildir", other, "--config", str(file), status=Exit.REFUSED)
+    assert "no UTF-8" in init.stderr
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii:strict", "utf-8:strict"])
+def test_a_terminal_that_has_not_all_letters_is_told_the_rest(bob: Cli, encoding: str) -> None:
+    bob("deliver", "--to", "bob@example.com", stdin="Subject: Tee, お茶 🍵\n\nAt four.\n".encode())
+    search = [sys.executable, "-m", "restante", "--data", str(bob.data), "search", "--account", "bob@example.com"]
+    around = os.environ | {"PYTHONIOENCODING": encoding}
+    listed = subprocess.run([*search, "four"], capture_output=True, env=around, check=True, timeout=60)
+    assert b"INBOX    1    " in listed.stdout
+    assert b"Tee, " in listed.stdout
+    as_json = subprocess.run([*search, "four", "--json"], capture_output=True, env=around, check=True, timeout=60)
+    assert json.loads(as_json.stdout)[0]["subject"] == "Tee, お茶 🍵"
+
+
+def test_help_fits_a_terminal() -> None:
+    shown = CliRunner().invoke(restante, ["--help"]).output
+    assert all(columns(line) <= 80 for line in shown.splitlines())
+    assert all(f"  {int(status):>2}  " in shown for status in Exit)
+
+
 def test_a_change_of_nothing_is_not_called_a_change(bob: Cli) -> None:
     bob("account", "set", "bob@example.com", status=Exit.USAGE)
     bob("domain", "set", "example.com", status=Exit.USAGE)
 
 
+class Interrupted:
+    """A terminal at which somebody presses Ctrl-C, once, instead of an answer."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self) -> str:
+        signal.raise_signal(signal.SIGINT)
+        return "y\n"
+
+
 @pytest.mark.parametrize(
-    ("command", "question"),
+    "ask",
     [
-        (["account", "remove", "bob@example.com"], "Go on? [y/N]:"),
-        (["account", "passwd", "bob@example.com"], "Password:"),
+        lambda: confirm("All will be gone for good.", yes=False),
+        lambda: new_password(from_stdin=False),
+        lambda: new_password(from_stdin=True),
+        lambda: old_hash("-", password_stdin=False),
     ],
 )
-def test_one_interrupt_ends_a_command_that_asks(bob: Cli, command: list[str], question: str) -> None:
-    status, shown = on_terminal(["--data", str(bob.data), *command], [(question, INTERRUPT)])
-    assert status == Exit.REFUSED, shown
-    assert "Aborted!" in shown
-    assert len(bob.json("account", "list")) == 1
+def test_one_interrupt_ends_a_command_that_asks(monkeypatch: pytest.MonkeyPatch, ask: Callable[[], object]) -> None:
+    monkeypatch.setattr(sys, "stdin", Interrupted())
+    for asking in ("confirm", "prompt"):
+        monkeypatch.setattr(click, asking, lambda *_, **__: sys.stdin.readline())
+    answered: list[object] = []
+
+    async def work() -> None:
+        answered.append(ask())
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(work())
+    assert not answered
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_an_account_whose_file_is_gone_can_be_removed(bob: Cli) -> None:

@@ -187,7 +187,8 @@ def emit_one(row: Any, as_json: bool) -> None:
 
 
 def emit_json(value: object) -> None:
-    """Print one JSON document (dataclasses, lists, plain values), indented.
+    """Print one JSON document (dataclasses, lists, plain values), indented, in UTF-8 whatever the locale is (RFC 8259
+    8.1).
 
     Octets of a file's name that are no UTF-8 become U+FFFD, since JSON has none.
     """
@@ -197,7 +198,7 @@ def emit_json(value: object) -> None:
         encoded = msgspec.json.encode(value)
     except UnicodeEncodeError:
         encoded = msgspec.json.encode(_encodable(msgspec.to_builtins(value)))
-    click.echo(msgspec.json.format(encoded, indent=2).decode())
+    click.echo(msgspec.json.format(encoded, indent=2))
 
 
 def _encodable(value: Any) -> Any:

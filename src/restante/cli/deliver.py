@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import Refusal
-from .common import complain, heeding_interrupts, run, with_place
+from .common import cell, complain, heeding_interrupts, run, with_place
 from .statuses import Exit
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ async def _work(recipients: tuple[str, ...], sender: str) -> Exit:
 
 
 def _told(recipient: str, refusal: DeliveryRefusal) -> Exit:
-    click.echo(f"restante: {recipient}: {refusal.reply} {refusal.enhanced} {refusal.text}", err=True)
+    click.echo(f"restante: {cell(recipient)}: {refusal.reply} {refusal.enhanced} {refusal.text}", err=True)
     if refusal.temporary:
         return Exit.TEMPORARY
     return Exit.NO_USER if refusal.enhanced in NO_SUCH_USER else Exit.UNAVAILABLE

@@ -9,6 +9,7 @@ the options are defined, and what is understood here is the plainest part of the
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 
@@ -29,6 +30,7 @@ SETTLED: list[str] = []
 
 def main() -> None:
     """Entry point of the `restante` script."""
+    write_anything()
     arguments = sys.argv[1:]
     completing = "_RESTANTE_COMPLETE" in os.environ
     plain = plain_sync(arguments)
@@ -54,6 +56,13 @@ def main() -> None:
         if (plain is not None or backup) and isinstance(last.code, int) and threading.active_count() == 1:
             end(last.code)
         raise
+
+
+def write_anything() -> None:
+    """Let stdout take what its encoding has not (mail in a terminal of ISO 8859-1, a file's name that is no UTF-8): it
+    is written as an escape, as on stderr. An error there would be told with a traceback, and half of a list be lost."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _run(data: str, config: str, names: list[str], quiet: bool) -> NoReturn:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ..clock import SystemClock, system_random
 from ..config.limits import mime_limits
 from ..config.model import Config
-from ..config.paths import FolderRefusal, data_directory, make_data
+from ..config.paths import FolderRefusal, data_directory, is_utf8, make_data
 from ..errors import Refusal
 from ..mime.model import Limits
 from ..store.directory import Account
@@ -75,9 +75,12 @@ def load_config(place: Place) -> tuple[Config, Path]:
         from ..config.load import load
 
         config = load(place.config)
-    if place.data is not None:
-        return config, place.data
-    return config, Path(config.data) if config.data else data_directory()
+    data = place.data or (Path(config.data) if config.data else data_directory())
+    if not is_utf8(data):  # SQLite takes no other names
+        raise FolderRefusal(
+            f"The data folder {data} has a name that is no UTF-8.", "Give it another one, or name it by a link."
+        )
+    return config, data
 
 
 def check_owner(data: Path) -> None:

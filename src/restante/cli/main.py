@@ -38,14 +38,19 @@ COMMANDS = (
     Subcommand("config", ".config", "Check and show the configuration."),
 )
 
-EPILOG = "\b\nExit status:\n" + "\n".join(f"  {int(status):>2}  {status.meaning}" for status in Exit)
+
+class Root(LazyGroup):
+    """The root command, whose help ends with what exit statuses mean."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit status"):
+            formatter.write_dl([(f"{int(status):>2}", status.meaning) for status in Exit])
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=Root,
     commands=COMMANDS,
     package=__package__,
-    epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="restante")

@@ -22,12 +22,13 @@ STORE_FAILED = "STORE-FAILED"
 
 def complain(refusal: Refusal) -> None:
     """Print what was refused and what to do, one line each, to stderr."""
-    echo(f"restante: {refusal.text}", err=True)
+    # What was typed, or comes from a server, is in it: nothing of that may move a terminal's cursor.
+    echo(f"restante: {lines(refusal.text)}", err=True)
     if refusal.code == STORE_FAILED and refusal.__cause__ is not None:
         # Who runs commands is the operator, whom peers are told to ask: to them the reason is of use.
         echo(f"  {cell(f'{type(refusal.__cause__).__name__}: {refusal.__cause__}')}", err=True)
     elif refusal.remedy:
-        echo(f"  {refusal.remedy}", err=True)
+        echo(f"  {lines(refusal.remedy)}", err=True)
 
 
 NOT_FOUND_CODES = frozenset({"NOT-FOUND", "NO-SUCH-ACCOUNT", "NO-SUCH-MAILBOX", "UNKNOWN-PERSON"})
@@ -48,6 +49,11 @@ def cell(value: object) -> str:
         return "yes" if value else "no"
     text = ", ".join(map(str, value)) if isinstance(value, tuple | list | frozenset) else str(value)
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def lines(text: str) -> str:
+    """Text of several lines, control characters within them shown as "?"."""
+    return "\n".join(map(cell, text.split("\n")))
 
 
 def columns(text: str) -> int:

@@ -33,6 +33,15 @@ def data_directory(
     return Path(data_path(environ, platform=platform, root=root))
 
 
+def is_utf8(name: str | Path) -> bool:
+    """Whether a name, as the system gave it, is UTF-8. Unix takes any octets; SQLite, TOML and JSON do not."""
+    try:
+        str(name).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def make_data(data: Path) -> Path:
     """Make the data folder if it is missing, private to its owner, and check that it can be written.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..clock import Clock
+from ..config.paths import is_utf8
 from ..errors import Refusal
 from .config import LoginTable, expand, parse_server
 from .side import Side
@@ -90,6 +91,8 @@ def end_of(prefix: str, places: Mapping[Kind, str | None], login: LoginTable, da
             parse_server("imap", place, login.tls)
         except ValueError as error:
             raise BadEnd(f"{error}.") from error
+    elif not is_utf8(place):  # nor could its proof, which is JSON, name it
+        raise BadEnd(f"{place} is no UTF-8.", "Give it another name, or name it by a link.")
     return End(prefix, kind, place, login, data, layout)
 
 

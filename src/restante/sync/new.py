@@ -45,7 +45,13 @@ def add_copy(file: Path, name: str, copy: CopyTable) -> None:
         if parse_copies(new, file).copies.get(name) != copy:
             raise ConfigError(str(file), 0, f"the copy {name} cannot be added to it.", "Add it by hand.")
         try:
-            replace_file(file, new.encode("utf-8"))
+            octets = new.encode("utf-8")
+        except UnicodeEncodeError as error:  # TOML is UTF-8 (toml.io, v1.0.0), and Unix' names of files need not be
+            what = os.fsencode(new[error.start : error.end])
+            text = f"cannot have the copy {name}: what was said holds octets that are no UTF-8 ({what!r})."
+            raise ConfigError(str(file), 0, text, "Give the folder a name in UTF-8, or a link to it.") from error
+        try:
+            replace_file(file, octets)
         except OSError as error:
             raise ConfigError(str(file), 0, f"cannot be written ({error.strerror}).") from error
 

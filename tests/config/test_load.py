@@ -98,14 +98,16 @@ REFUSED = [
     pytest.param("[log]\nformat = 'jsn'\n", 2, "log.format", 'Did you mean "json"?', id="bad-choice"),
     pytest.param("[pop3]\ndelete = 'purge'\n", 2, "pop3.delete", '"trash"', id="bad-choice-without-neighbour"),
     pytest.param("[server]\nworkers = 5000\n", 2, "server.workers", "1024", id="out-of-range"),
-    pytest.param("[imap]\nidle_timeout = '1 s'\n", 2, "imap.idle_timeout", "60", id="duration-out-of-range"),
+    pytest.param(
+        "[imap]\nidle_timeout = '1 s'\n", 2, "imap.idle_timeout", "from 1 m to 7 d", id="duration-out-of-range"
+    ),
     pytest.param("[listen]\nimap = '127.0.0.1'\n", 2, "listener", "ADDRESS:PORT", id="listener-without-port"),
     pytest.param("[listen]\nimap = '127.0.0.1:70000'\n", 2, "listener", "ADDRESS:PORT", id="listener-port"),
     pytest.param("[listen]\nimap = 'unix:/x'\n", 2, "Unix socket", "ADDRESS:PORT", id="imap-on-a-unix-socket"),
     pytest.param("[listen]\nlmtp = 'unix:x'\n", 2, "absolute", "unix:/", id="relative-unix-socket"),
     pytest.param("[listen]\nunix_mode = '0066'\n", 2, "octal", "0660", id="socket-its-owner-cannot-use"),
     pytest.param("[listen]\nunix_mode = 'rw'\n", 2, "octal", "0660", id="mode-in-letters"),
-    pytest.param("[listen]\nunix_mode = 0o660\n", 2, "str", "", id="mode-as-a-number"),
+    pytest.param("[listen]\nunix_mode = 0o660\n", 2, "text in quotes", "", id="mode-as-a-number"),
     pytest.param("[listen]\nunix_group = 'a b'\n", 2, "no name", "", id="group-with-a-space"),
     pytest.param("[listen]\nunix_owner = '4294967295'\n", 2, "no name", "", id="the-number-of-nobody"),
     pytest.param(f"[listen]\nlmtp = 'unix:/{'x' * 110}'\n", 2, "103", "shorter", id="long-unix-socket"),
@@ -128,6 +130,26 @@ def test_refusals_name_file_line_and_key(text: str, line: int, names: str, hint:
     assert caught.value.text.startswith(f"restante.toml:{line}: ")
     assert names in caught.value.text
     assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("server.drain = true", 'server.drain is a duration, such as "30 s", not true or false.'),
+        ("server.drain = '2 h'", "server.drain is from 0 to 1 h."),
+        ("server.growth = [1]", 'server.growth is a size, such as "10 MB", not a list in brackets.'),
+        ("server.growth = -1", "server.growth is at least 0."),
+        ("server.workers = 'two'", "server.workers is a whole number, not text in quotes."),
+        ("listen.imap = 143", "listen.imap is text in quotes or a list in brackets, not a whole number."),
+        ("imap.quota_admins = [1]", "each of imap.quota_admins is text in quotes, not a whole number."),
+        ("accounts.mailboxes = {Sent = 1}", "each of accounts.mailboxes is text in quotes, not a whole number."),
+        ("backup.in_imap_room = -1", "backup.in_imap_room is at least 0."),
+    ],
+)
+def test_refusals_say_what_a_value_should_be_in_the_words_of_the_documentation(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "restante.toml")
+    assert caught.value.text == f"restante.toml:1: {said}"
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

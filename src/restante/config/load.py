@@ -85,6 +85,8 @@ RANGES = (
     Range(("backup", "keep_daily"), 0, 36_500),
     Range(("backup", "keep_weekly"), 0, 36_500),
     Range(("backup", "keep_monthly"), 0, 36_500),
+    Range(("backup", "in_imap_room"), 0, _ANY),
+    Range(("backup", "in_imap_room_each"), 0, _ANY),
     Range(("limits", "message"), 1 << 10, 2**31 - 1),
     Range(("limits", "append"), 1 << 10, 2**31 - 1),
     Range(("limits", "connections"), 1, 1 << 20),

@@ -143,8 +143,11 @@ class Reading:
             return msgspec.convert(plain, table)
         except msgspec.ValidationError as error:
             message, _, where = str(error).partition(" - at `$")
-            here = path + tuple(re.findall(r"\.([^.\[`]+)", where))
-            raise self.error(here, f"{_dotted(here)}: {_lower(message)}.") from error
+            inner = re.sub(r"\[.*?\]", "", where)  # "[0]" of a list, "[...]" of a table: the key above it is named
+            here = path + tuple(re.findall(r"\.([^.\[`]+)", inner))
+            each = "each of " if inner != where else ""
+            meant = _meant(message, _kind(table, here[len(path) :]))
+            raise self.error(here, f"{each}{_dotted(here)} {meant}.") from error
 
     def check(self, values: Struct, choices: Sequence[Choice], ranges: Sequence[Range], path: KeyPath = ()) -> None:
         """Values out of a few, and numbers within bounds. path: where the table `values` stands. Raises ConfigError."""
@@ -159,11 +162,14 @@ class Reading:
                 here = path + choice.path
                 raise self.error(here, f'{_dotted(here)} is one of {allowed}, not "{value}".', hint)
         for bounds in ranges:
+            from . import show  # which imports this
+
             number = _value(values, bounds.path)
             assert isinstance(number, (int, float))
             if not bounds.least <= number <= bounds.most:
                 here = path + bounds.path
-                raise self.error(here, f"{_dotted(here)} lies between {bounds.least:.15g} and {bounds.most:.15g}.")
+                allowed = show.bounds(bounds.least, bounds.most, _kind(type(values), bounds.path))
+                raise self.error(here, f"{_dotted(here)} is {allowed}.")
 
     def error(self, path: KeyPath, text: str, remedy: str = "") -> ConfigError:
         """What is wrong at a key, with its line."""
@@ -216,8 +222,37 @@ def _dotted(path: KeyPath) -> str:
     return ".".join(part if re.fullmatch(r"[\w-]+", part) else f'"{part}"' for part in path)
 
 
-def _lower(text: str) -> str:
-    return (text[:1].lower() + text[1:]).replace("`", "")
+_PEOPLE = {
+    "str": "text in quotes",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list in brackets",
+    "object": "a table in braces",
+    "date": "a date",
+    "time": "a time of day",
+    "datetime": "a date and time",
+}
+"""msgspec's names of types as who writes TOML knows them."""
+
+_WITH_UNITS = {"size": 'a size, such as "10 MB"', "duration": 'a duration, such as "30 s"'}
+
+
+def _kind(table: type[Struct], path: KeyPath) -> str:
+    """Of the key at `path` within `table`: "size", "duration", "" for neither."""
+    for name in path[:-1]:
+        table = tables_of(table)[name]
+    doc = docs_of(table).get(path[-1])
+    return doc.kind if doc is not None else ""
+
+
+def _meant(message: str, kind: str) -> str:
+    """msgspec's "Expected `int | null`, got `str`" for people. kind: as `_kind` has it."""
+    match = re.fullmatch(r"Expected `([\w |]+)`, got `(\w+)`", message)
+    if match is None:
+        return f"cannot be used: {(message[:1].lower() + message[1:]).replace('`', '')}"
+    expected, got = ([_PEOPLE.get(name, name) for name in names.split(" | ")] for names in match.groups())
+    return f"is {_WITH_UNITS.get(kind) or ' or '.join(expected)}, not {got[0]}"
 
 
 # Where a key stands ----------------------------------------------------------------------------------

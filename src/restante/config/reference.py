@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from .load import CHOICES, RANGES, Choice, KeyPath, Range, docs_of, tables_of
 from .model import Config
-from .show import literal
+from .show import bounds, literal
 from .table import Struct
 
 HEAD = """# Configuration
@@ -66,8 +66,8 @@ def _bounds(path: KeyPath, kind: str, choices: Sequence[Choice], ranges: Sequenc
         return ""
     for each in ranges:
         if each.path == path:
-            least, most = (literal(value, kind).strip('"') for value in (each.least, each.most))
-            return f"From {least} to {most}." if each.most < 2**62 else f"At least {least}." if each.least else ""
+            text = bounds(each.least, each.most, kind)
+            return f"{text[0].upper()}{text[1:]}." if each.least or each.most < 2**62 else ""
     return ""
 
 

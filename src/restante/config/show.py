@@ -68,6 +68,12 @@ def literal(value: object, kind: str = "") -> str:
     raise TypeError(f"no TOML for {type(value).__name__}")
 
 
+def bounds(least: float, most: float, kind: str = "") -> str:
+    """Inclusive bounds of a number, for people: "from 1 m to 7 d"; "at least 0" where there is no greatest one."""
+    low, high = (literal(value, kind).strip('"') for value in (least, most))
+    return f"from {low} to {high}" if most < 2**62 else f"at least {low}"
+
+
 def _quantity(value: int | float, kind: str) -> str:
     units = {"size": _SIZES, "duration": _DURATIONS}.get(kind, ())
     for unit, factor in units:

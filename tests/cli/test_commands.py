@@ -248,6 +248,25 @@ def test_help_fits_a_terminal() -> None:
     assert all(f"  {int(status):>2}  " in shown for status in Exit)
 
 
+def test_a_catch_all_that_leads_to_nobody_is_told(bob: Cli) -> None:
+    told = "takes no mail yet"
+    assert told in bob("domain", "add", "example.org", "--catch-all", "all@example.org").stderr
+    assert told in bob("domain", "set", "example.com", "--catch-all", "bbo@example.com").stderr
+    assert told not in bob("domain", "set", "example.com", "--catch-all", "BOB+rest@example.com").stderr
+    bob("account", "set", "bob@example.com", "--quota-messages", "1")
+    bob("deliver", "--to", "bob@example.com", stdin=MESSAGE)
+    assert told not in bob("domain", "set", "example.com", "--catch-all", "bob@example.com").stderr, "he is full"
+    bob("account", "disable", "bob@example.com")
+    assert told in bob("domain", "set", "example.com", "--catch-all", "bob@example.com").stderr
+
+
+def test_an_import_into_a_mailbox_that_cannot_be_reads_nothing(bob: Cli, tmp_path: Path) -> None:
+    (tmp_path / "1.eml").write_bytes(MESSAGE)
+    refused = bob("import", str(tmp_path), "--account", "bob@example.com", "--mailbox", "a//b", status=Exit.REFUSED)
+    assert "no empty level" in refused.stderr
+    assert "skipped" not in refused.stderr
+
+
 def test_a_change_of_nothing_is_not_called_a_change(bob: Cli) -> None:
     bob("account", "set", "bob@example.com", status=Exit.USAGE)
     bob("domain", "set", "example.com", status=Exit.USAGE)
@@ -546,7 +565,7 @@ def test_names_of_files_that_are_no_text_harm_nothing(bob: Cli, tmp_path: Path) 
     assert [each["where"] for each in found["skipped"]] == ["new\nline\x1b[31m.dat", "\ufffd.dat"]
     told = bob("import", str(mail), "--account", "bob@example.com").stderr
     assert told.splitlines() == [f"skipped {name}: {NOT_MAIL}" for name in ("new?line?[31m.dat", "?.dat")]
-    refused = bob("import", str(mail), "--account", "bob@example.com", "--mailbox", "b\udcff", status=Exit.FINDINGS)
+    refused = bob("import", str(mail), "--account", "bob@example.com", "--mailbox", "b\udcff", status=Exit.REFUSED)
     assert "A mailbox name holds no control characters." in refused.stderr
     bob("search", "--account", "bob@example.com", "mailbox:b\udcff", "x", status=Exit.NOT_FOUND)
 

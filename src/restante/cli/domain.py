@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .common import LazyGroup, Subcommand, confirm, emit, emit_json, instant, run, with_json, with_place, with_yes
-from .installation import installation
+from .installation import Installation, installation
 
 if TYPE_CHECKING:
     from ..store.directory import Domain
@@ -47,6 +47,8 @@ def add(name: str, catch_all: str | None, scram: bool) -> None:
         async with installation(begin=True) as here:
             domain = await here.admin.add_domain(name, catch_all=catch_all, scram=scram)
             click.echo(f"Added the domain {domain.name}.")
+            if catch_all is not None:
+                await _see_that_it_leads_somewhere(here, domain)
 
     run(work())
 
@@ -63,6 +65,22 @@ def list_(as_json: bool) -> None:
         emit(list(map(_row, domains)), as_json, "There are no domains yet. Add one with 'restante domain add NAME'.")
 
     run(work())
+
+
+async def _see_that_it_leads_somewhere(here: Installation, domain: Domain) -> None:
+    """Say so where nobody has the catch-all's address: it may be added later, and it may be mistyped, which nothing
+    else would tell."""
+    from ..delivery.interface import DeliveryRefusal
+    from ..delivery.resolve import Resolver
+
+    address = domain.catch_all or ""
+    try:
+        await Resolver(here.engine, here.config.delivery, here.config.accounts).resolve(address, None)
+    except DeliveryRefusal as refusal:
+        if not refusal.temporary:
+            click.echo(
+                f"{address} takes no mail yet: until it does, mail for names that nobody has is refused.", err=True
+            )
 
 
 def _row(domain: Domain) -> Row:
@@ -92,6 +110,8 @@ def set_(name: str, catch_all: str | None, no_catch_all: bool, scram: bool | Non
         async with installation() as here:
             target = None if no_catch_all else Unchanged.YES if catch_all is None else catch_all
             domain = await here.admin.set_domain(name, catch_all=target, scram=scram)
+            if catch_all is not None:
+                await _see_that_it_leads_somewhere(here, domain)
         if as_json:
             emit_json(_row(domain))
         else:

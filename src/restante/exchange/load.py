@@ -78,7 +78,8 @@ async def import_mail(
     where a mailbox that never held a message takes them, MAILBOXIDs where `claim` allows it too (never if None).
     report: to be filled, for who wants to know how far an import came that is cut off.
 
-    Raises OverQuota, DiskFull and what else ends all further work; what was appended before stays.
+    Raises BadMailboxName where `mailbox` cannot be; OverQuota, DiskFull and what else ends all further work; what was
+    appended before stays.
     """
     report = report if report is not None else Report()
     told = progress or (lambda octets: None)
@@ -197,6 +198,8 @@ class _Loader:
             try:
                 found = await self._create(name, above=wanted.account is None)
             except BadMailboxName as refusal:
+                if name == self._base:  # what was asked for cannot be: to read all of a large source first is no use
+                    raise
                 self.report.skipped.append(Skipped(f"mailbox {name!r}", refusal.text))
                 return None
         if wanted.role is not None and found.role != wanted.role:

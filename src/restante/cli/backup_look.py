@@ -174,7 +174,8 @@ def find_(query: tuple[str, ...], addresses: tuple[str, ...], snapshot: str | No
     """List messages of all snapshots, also those that were removed since: the QUERY's words must all be there.
 
     \b
-    word, "two words"                  in sender, recipients, subject or message-id
+    word, "two words"                  in sender, recipients, subject or
+                                       message-id
     from: to: subject:                 in that field
     header:Message-ID=TEXT             in the message-id
     before: on: since:                 received then, by day: since:2026-01-31

@@ -63,7 +63,8 @@ def command(
     from: to: cc: bcc: subject: body:  in that place alone
     header:NAME=TEXT                   in another header field
     before: on: since:                 received then, by day: since:2024-01-31
-    is:                                read, unread, flagged, answered, draft, deleted
+    is:                                read, unread, flagged, answered, draft,
+                                       deleted
     has:attachment                     it brings a file along
     keyword: larger: smaller:          keyword:$Junk larger:10M
     mailbox:                           in this mailbox; may be given again

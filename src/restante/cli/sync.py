@@ -57,11 +57,12 @@ def command() -> None:
     \b
     Exit status (of several copies the last one listed here that applies):
       0   all is the same on both sides now
-      2   a copy has no mailbox of a name that --only says
-      4   removals are held, messages set aside, mailboxes left out, or a message may have been sent or not
+      4   removals are held, messages set aside, mailboxes left out, or a
+          message may have been sent or not
       75  no connection, or a server that cannot now
       77  a login was refused, or there is no password or token
       1   anything else; stderr says what, and what to do
+      2   a copy has no mailbox of a name that --only says
     """
 
 

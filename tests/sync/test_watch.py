@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import heapq
+import os
+import socket
 import struct
 import sys
 from collections.abc import Callable, Coroutine
@@ -359,6 +362,10 @@ def test_what_rtnetlink_tells() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="rtnetlink is Linux'")
 def test_this_machines_network_is_listened_to() -> None:
+    nothing_is_told()
+
+
+def nothing_is_told() -> None:
     async def main() -> None:
         waiting = asyncio.ensure_future(network_changed())
         done, _ = await asyncio.wait([waiting], timeout=0.2)
@@ -367,6 +374,21 @@ def test_this_machines_network_is_listened_to() -> None:
         await asyncio.wait([waiting])
 
     asyncio.run(main())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="rtnetlink is Linux'")
+def test_where_no_kernel_may_tell_of_the_network_nothing_is_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service with RestrictAddressFamilies= of INET and UNIX: each wait failed at once, so did the pause after it,
+    and run came after run."""
+
+    class Restricted(socket.socket):
+        def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:
+            if family == socket.AF_NETLINK:
+                raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+            super().__init__(family, type, proto, fileno)
+
+    monkeypatch.setattr(socket, "socket", Restricted)
+    nothing_is_told()
 
 
 def test_a_machine_that_slept_connects_anew_at_once() -> None:

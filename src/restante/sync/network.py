@@ -1,7 +1,8 @@
 """Whether this machine's network has become another one: a new address of wide scope, as Linux tells by rtnetlink(7).
 
 A connection that was made before then is often dead without anybody saying so, and a server that could not be reached
-may be reached now. Where the kernel tells nothing (other systems), waiting simply never ends: time-outs do the rest.
+may be reached now. Where the kernel tells nothing (other systems, a service that is allowed no such socket), waiting
+simply never ends: time-outs do the rest.
 """
 
 from __future__ import annotations
@@ -27,12 +28,11 @@ SETTLE = 2.0
 async def network_changed() -> None:
     """Returns once a new address has been there for a moment."""
     loop = asyncio.get_running_loop()
-    family = getattr(socket, "AF_NETLINK", None)
-    if family is None:
+    end = _told_of_addresses()
+    if end is None:
         await loop.create_future()
-    with socket.socket(family or socket.AF_UNIX, socket.SOCK_RAW, 0) as end:
-        end.setblocking(False)
-        end.bind((0, ADDRESSES))
+        return
+    with end:
         while True:
             try:
                 data = await loop.sock_recv(end, 65536)
@@ -41,6 +41,24 @@ async def network_changed() -> None:
             if any(kind == NEW_ADDRESS and scope == UNIVERSE for kind, scope in messages(data)):
                 break
     await asyncio.sleep(SETTLE)
+
+
+def _told_of_addresses() -> socket.socket | None:
+    """A socket on which the kernel tells of addresses; None where there is none to be had."""
+    family = getattr(socket, "AF_NETLINK", None)
+    if family is None:
+        return None
+    try:
+        end = socket.socket(family, socket.SOCK_RAW, 0)
+    except OSError:  # systemd's RestrictAddressFamilies, a container
+        return None
+    try:
+        end.setblocking(False)
+        end.bind((0, ADDRESSES))
+    except OSError:
+        end.close()
+        return None
+    return end
 
 
 def messages(data: bytes) -> Iterator[tuple[int, int]]:

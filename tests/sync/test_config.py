@@ -74,6 +74,9 @@ WRONG = [
     pytest.param(ONE.replace("password_command", "#"), 2, "says no way to the password", id="no-password"),
     pytest.param(ONE.replace("user", "#"), 2, "says no user", id="no-user"),
     pytest.param(ONE.replace("imap.example.com", "a b"), 3, '"a b" is no server', id="server"),
+    pytest.param(ONE.replace("imap.example", "imap..example"), 3, r'"imap\.\.example\.com" is no', id="empty-label"),
+    pytest.param(ONE.replace("imap.example", ".example"), 3, r'"\.example\.com" is no server', id="leading-dot"),
+    pytest.param(ONE.replace("imap.example", "a" * 64), 3, r'"a{64}\.com" is no server', id="long-label"),
     pytest.param(ONE.replace("imap.example.com", "x:99999"), 3, 'write .* or "imap.example.com:993"', id="port"),
     pytest.param(ONE + '[copy.work.send]\nsmtp = "a b"\n', 8, '"a b" is no server', id="smtp"),
     pytest.param(ONE.replace('maildir = "~/Mail/work"', 'mbox = "x"'), 6, "POP3 alone", id="mbox"),
@@ -177,6 +180,12 @@ def test_ports_without_saying() -> None:
         ("smtp", "implicit", 465),
     ]:
         assert parse_server(kind, "host", tls).port == port
+
+
+def test_names_of_servers() -> None:
+    for name in ("localhost", "a.example.com.", "127.0.0.1", "under_score.example", "a" * 63, "x." * 126 + "y"):
+        assert parse_server("imap", name, "implicit").host == name
+        assert parse_server("imap", f"{name}:7", "implicit") == Server(name, 7, "implicit")
 
 
 def test_every_key_has_a_doc_and_every_rule_a_key() -> None:

@@ -231,7 +231,14 @@ RANGES = (
 )
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_SERVER = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]{1,253}))(?::(?P<port>[0-9]{1,5}))?")
+_LABEL = r"[A-Za-z0-9_-]{1,63}"
+_SERVER = re.compile(
+    r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|"
+    rf"(?P<host>(?=[^:]{{1,253}}(?::|\Z)){_LABEL}(?:\.{_LABEL})*\.?))"
+    r"(?::(?P<port>[0-9]{1,5}))?"
+)
+"""HOST, HOST:PORT, [IPv6] or [IPv6]:PORT. A name with an empty label, or a longer one, would not be looked up, but end
+in Python's codec for international names."""
 _TABLES: Mapping[str, type[Struct]] = {
     "send": SendTable, "oauth2": OAuth2Table, "brake": BrakeTable, "trash": TrashTable, "download": DownloadTable,
 }  # fmt: skip

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,14 @@ from restante.server.tls import make_self_signed
 from restante.smtp.grammar.commands import Body
 from restante.sync.config import Server
 from restante.sync.outbox.login import LoginRefused
-from restante.sync.outbox.submission import Result, Submission, SubmissionRefused, SubmissionUnavailable, Uncertain
+from restante.sync.outbox.submission import (
+    BLOCK,
+    Result,
+    Submission,
+    SubmissionRefused,
+    SubmissionUnavailable,
+    Uncertain,
+)
 from restante.sync.refused import LoginWaits, Refusals
 from restante.sync.secrets import GivenSecret, Kind, Secret
 
@@ -339,6 +347,40 @@ def test_no_login_in_the_clear_where_starttls_was_wanted() -> None:
     with pytest.raises(SubmissionRefused, match="offers no TLS"):
         log_in(sink, GivenSecret("secret words"), "starttls")
     assert sink.lines == [b"EHLO [127.0.0.1]"]
+
+
+def test_what_comes_behind_a_long_answer_to_starttls_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody in between fills one read to its last octet, and puts behind it what would be read under TLS."""
+    before = b"220 sink\r\n" + b"250-sink\r\n250 STARTTLS\r\n"
+    line, last = b"220-" + b"x" * 994 + b"\r\n", b"220 go\r\n"
+    lines, rest = divmod(BLOCK - len(before) - len(last), len(line))
+    filled = before + line * (lines - 1) + b"220-" + b"y" * (len(line) + rest - 6) + b"\r\n" + last
+    assert len(filled) == BLOCK
+
+    class Between:
+        """Where what is written goes."""
+
+        transport = SimpleNamespace(abort=lambda: None)
+
+        def write(self, data: bytes) -> None: ...
+
+        def get_extra_info(self, what: str) -> tuple[str, int]:
+            return ("127.0.0.1", 1)
+
+        async def start_tls(self, *_: object, **__: object) -> None:
+            pytest.fail("TLS began over what nobody has seen")
+
+    async def connected(*_: object, **__: object) -> tuple[asyncio.StreamReader, Between]:
+        reader = asyncio.StreamReader()
+        reader.feed_data(filled + b"250-forged\r\n250 AUTH PLAIN\r\n")
+        return reader, Between()
+
+    async def work() -> None:
+        await Submission(Server("localhost", 1, "starttls"), ANNA, None, random=system_random).open()
+
+    monkeypatch.setattr(asyncio, "open_connection", connected)
+    with pytest.raises(SubmissionRefused, match="between STARTTLS and TLS"):
+        asyncio.run(work())
 
 
 def test_what_comes_between_starttls_and_tls_ends_it(certificate: tuple[Path, ssl.SSLContext]) -> None:

@@ -100,6 +100,8 @@ class Submission:
         self._replies = ReplyReader()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._offers = Offers("", {})
+        self._full = False
+        """The last read gave all that it may give: more may have come with it."""
         self._usable = False
         """Commands may be said: not in the middle of data, and nothing is owed or lost."""
 
@@ -170,7 +172,9 @@ class Submission:
         self._offers = Offers("", {})
         assert self._streams is not None
         reader, writer = self._streams
-        if self._replies.clear():  # put there by somebody in between (RFC 3207 6)
+        # Put there by somebody in between (RFC 3207 6). What lies behind a read that was filled nobody here can see: it
+        # would be read as what the server says under TLS.
+        if self._replies.clear() or self._full:
             raise SubmissionRefused(f"{self._server} sent something between STARTTLS and TLS.")
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -342,6 +346,7 @@ class Submission:
                     data = await self._streams[0].read(BLOCK)
                     if not data:
                         raise SubmissionUnavailable(f"{self._server} closed the connection.")
+                    self._full = len(data) == BLOCK
                     self._replies.feed(data)
         except TimeoutError as error:
             raise SubmissionUnavailable(f"{self._server} said nothing for {timeout:.0f} seconds.") from error

@@ -172,6 +172,36 @@ def test_a_token_command_needs_nothing_else() -> None:
     assert parse_copies(text, FILE).copies["work"].oauth2.token_command == "x"
 
 
+ENDPOINTS = [
+    ("https://oauth2.example.com/token", True),
+    ("https://login.example.com:8443/a%20b/token?tenant=x", True),
+    ("https://example.com", True),
+    ("http://localhost:8080/token", True),
+    ("http://127.0.0.1/token", True),
+    ("http://oauth2.example.com/token", False),
+    ("http://localhost:x@example.com/token", False),
+    ("https://oauth2 .example.com/token", False),
+    ("https://oauth2..example.com/token", False),
+    ("https://oauth2.example.com:abc/token", False),
+    ("https://[::1/token", False),
+    ("https://oauth2.example.com/to ken", False),
+    ("https:///token", False),
+]
+
+
+@pytest.mark.parametrize(("url", "taken"), ENDPOINTS)
+def test_endpoints(url: str, taken: bool) -> None:
+    text = ONE.replace(
+        'password_command = "pass show mail/work"',
+        f'oauth2 = {{ endpoint = "{url}", client_id = "c", refresh_token = "r" }}',
+    )
+    if taken:
+        assert parse_copies(text, FILE).copies["work"].oauth2.endpoint == url
+        return
+    with pytest.raises(ConfigError, match="is an https URL"):
+        parse_copies(text, FILE)
+
+
 def test_ports_without_saying() -> None:
     for kind, tls, port in [
         ("imap", "implicit", 993),

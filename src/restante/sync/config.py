@@ -239,6 +239,11 @@ _SERVER = re.compile(
 )
 """HOST, HOST:PORT, [IPv6] or [IPv6]:PORT. A name with an empty label, or a longer one, would not be looked up, but end
 in Python's codec for international names."""
+_ENDPOINT = re.compile(
+    rf"(?:https://(?:\[[0-9A-Fa-f:.]+\]|{_LABEL}(?:\.{_LABEL})*\.?)|http://(?:127\.0\.0\.1|localhost|\[::1\]))"
+    r"(?::[0-9]{1,5})?(?:[/?][!-~]*)?"
+)
+"""What may be asked for a token: over https, or on this machine. No name or password stands before the host."""
 _TABLES: Mapping[str, type[Struct]] = {
     "send": SendTable, "oauth2": OAuth2Table, "brake": BrakeTable, "trash": TrashTable, "download": DownloadTable,
 }  # fmt: skip
@@ -392,7 +397,7 @@ class _CopyReading(Reading):
         here, dotted = (*path, "oauth2"), ".".join((*path, "oauth2"))
         if not oauth2.endpoint or not oauth2.client_id:
             raise self.error(here, f"{dotted} needs token_command, or endpoint and client_id.")
-        if not re.match(r"https://[^/]|http://(?:127\.0\.0\.1|localhost|\[::1\])[:/]", oauth2.endpoint):
+        if not _ENDPOINT.fullmatch(oauth2.endpoint):
             raise self.error((*here, "endpoint"), f"{dotted}.endpoint is an https URL.")
         self._one_of(
             here,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
+import socket
 import sys
 import threading
 import types
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from restante.clock import ManualClock
+from restante.sync import oauth2
 from restante.sync.config import LoginTable, OAuth2Table
 from restante.sync.oauth2 import EARLY, UNSAID, RefreshedToken
 from restante.sync.secrets import (
@@ -337,6 +341,58 @@ def test_a_provider_that_refuses(
     assert caught.value.temporary == (kind is ProviderUnavailable)
     assert "hunter2" not in str(caught.value)
     assert len(provider.asked) == 1, "a redirect is not followed: it would carry the secrets elsewhere"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"hello\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"HTTP/1.1 400 No\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\na: " + b"b" * 70_000 + b"\r\n\r\n",
+    ],
+)
+def test_a_provider_that_speaks_no_http(tmp_path: Path, answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            peer, _ = listener.accept()
+            with peer, suppress(ConnectionError):  # who has read enough leaves
+                peer.recv(65_536)
+                peer.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/token"
+        table = OAuth2Table(endpoint=url, client_id="c", refresh_token="r")
+        try:
+            with pytest.raises(ProviderUnavailable):
+                get(RefreshedToken(table, GivenSecret("r"), tmp_path / "t", CLOCK.now))
+        finally:
+            thread.join()
+
+
+@pytest.mark.parametrize("said", ['"1e999"', '"nan"', "1" + "0" * 400, "[]"])
+def test_a_life_that_is_no_number_is_a_short_one(provider: Provider, tmp_path: Path, said: str) -> None:
+    provider.answers = [(200, f'{{"access_token":"t{{n}}","expires_in":{said}}}')]
+    for _ in range(2):
+        assert get(token(provider, tmp_path / "t", CLOCK)) == "t1"
+
+
+def test_a_full_disk_is_seen_before_the_provider_is_asked(
+    provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a refresh token that the provider has put in the old one's place would be lost."""
+
+    def full(file: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+
+    monkeypatch.setattr(oauth2, "replace_file", full)
+    with pytest.raises(SecretUnavailable, match=r"cannot be kept.*No space left") as caught:
+        get(token(provider, tmp_path / "t", CLOCK))
+    assert caught.value.temporary
+    assert provider.asked == []
 
 
 def test_no_network(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,13 @@ UNSAID = 300.0
 
 HTTP_TIMEOUT = 30.0
 MAX_ANSWER = 256 << 10
+
+
+class TokenNotKept(SecretUnavailable):
+    """The disk is full, or fails."""
+
+    code = "TOKEN-NOT-KEPT"
+    temporary = True
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -63,16 +71,28 @@ class RefreshedToken:
 
     def _current(self, configured: str, refused: str) -> str:
         """The token that is kept, or a new one. Waits for the file's lock and the provider: for a thread."""
-        with _locked(self._cache):
+        with self._keeping(), _locked(self._cache):
             began = hashlib.sha256("\0".join((self._table.client_id, configured)).encode()).hexdigest()
-            kept = self._read()
-            if kept is None or kept.began != began:
-                kept = Kept(began, "", 0.0)
+            found = self._read()
+            kept = found if found is not None and found.began == began else Kept(began, "", 0.0)
             if kept.access_token and kept.access_token != refused and self._now() < kept.expires - EARLY:
                 return kept.access_token
+            # A full disk shows itself now, not after the provider has put a new refresh token in the old one's place:
+            # that one could not be kept, and nobody would get in any more.
+            replace_file(self._cache, msgspec.json.encode(found or kept))
             new = self._ask(kept, configured)
             replace_file(self._cache, msgspec.json.encode(new))
             return new.access_token
+
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        """What the disk does to the file is a refusal: TokenNotKept for an OSError."""
+        try:
+            yield
+        except OSError as error:
+            raise TokenNotKept(
+                f"The access token cannot be kept in {self._cache} ({error.strerror}).", "Is the disk full?"
+            ) from error
 
     def _read(self) -> Kept | None:
         try:
@@ -98,7 +118,9 @@ class RefreshedToken:
         token, lives = said.get("access_token"), said.get("expires_in", UNSAID + EARLY)
         try:
             seconds = float(lives)  # one large provider writes it as a string
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
+            seconds = UNSAID + EARLY
+        if not math.isfinite(seconds):  # JSON has no such number: the file could not be read again
             seconds = UNSAID + EARLY
         if not isinstance(token, str) or not token:
             raise SecretUnavailable("The token endpoint's answer holds no access token.")
@@ -110,6 +132,7 @@ class RefreshedToken:
 def post_form(url: str, form: dict[str, str]) -> dict[str, Any]:
     """POST a form and read a JSON object (its values unchecked: Any). No redirect is followed: it would carry secrets
     elsewhere. Raises SecretUnavailable, ProviderUnavailable."""
+    import http.client
     import urllib.error
     import urllib.parse
     import urllib.request
@@ -120,11 +143,14 @@ def post_form(url: str, form: dict[str, str]) -> dict[str, Any]:
 
     request = urllib.request.Request(url, urllib.parse.urlencode(form).encode(), {"Accept": "application/json"})
     try:
-        with urllib.request.build_opener(NoRedirect).open(request, timeout=HTTP_TIMEOUT) as answer:
-            return _object(answer.read(MAX_ANSWER))
-    except urllib.error.HTTPError as error:
-        with error:
-            raise _refused(error.code, error.read(MAX_ANSWER)) from error
+        try:
+            with urllib.request.build_opener(NoRedirect).open(request, timeout=HTTP_TIMEOUT) as answer:
+                return _object(answer.read(MAX_ANSWER))
+        except urllib.error.HTTPError as error:
+            with error:
+                raise _refused(error.code, error.read(MAX_ANSWER)) from error
+    except http.client.HTTPException as error:
+        raise ProviderUnavailable(f"The token endpoint's answer is no HTTP ({type(error).__name__}).") from error
     except OSError as error:  # URLError, time-outs, TLS: RFC 6749 has nothing to say about them
         raise ProviderUnavailable(f"The token endpoint cannot be reached ({_reason(error)}).") from error
 

@@ -229,6 +229,16 @@ def test_pop3(cli: Cli, server: RestanteServer, target: str) -> None:
     assert len(server.mail(ANNA)) == 4
 
 
+def test_mail_that_is_passed_over_is_told(cli: Cli, server: RestanteServer) -> None:
+    where = str(cli.folder / "Mail")
+    cli.init("old", "--pop3", f"127.0.0.1:{server.pop3}", "--no-tls", "--maildir", where, "--no-send")
+    with cli.file.open("a") as file:
+        file.write("[copy.old.download]\nonly_new = true\n")
+    assert cli("sync", "--dry-run").stdout == "old: pass over 3 on the server.\n"
+    assert cli("sync").stdout == "old: no new mail, 3 on the server passed over.\n"
+    assert cli("sync").stdout == "old: no new mail.\n"
+
+
 @pytest.mark.parametrize("kind", ["imap", "pop3"])
 def test_a_refused_password_is_not_tried_again_until_it_is_another(cli: Cli, server: RestanteServer, kind: str) -> None:
     port = server.imap if kind == "imap" else server.pop3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -372,6 +373,32 @@ def test_only_new_passes_over_what_was_there(tmp_path: Path, names: Names) -> No
     assert (report.downloaded, report.deleted) == (1, 1)
     assert here(who) == ["four"]
     assert len(server.mails) == 3
+
+
+WITHOUT_TOP = [("target", "good", False), ("target", "numbers", False)]
+"""On another server nothing tells that a message was passed over, where its header was never seen."""
+
+
+@pytest.mark.parametrize(
+    ("to", "names", "top"),
+    [*product(("server", "target", "both"), ("good", "numbers", "none"), (True,)), *WITHOUT_TOP],
+)
+def test_what_is_new_is_not_passed_over_for_a_move(tmp_path: Path, to: str, names: Names, *, top: bool) -> None:
+    """A server that goes by another name, a Maildir that was moved: neither is the first meeting."""
+    who, server = client(tmp_path, only_new=True), three(names=names, top=top)
+    run(who, server)
+    server.put(letter("four"))
+    run(who, server)
+    server.put(letter("five"))
+    if to != "server":
+        who.target.title = "elsewhere"
+    if to != "target":
+        who.settings = replace(who.settings, host="other.example.org")
+        server.salt += 1
+    report = run(who, server)
+    assert (report.passed, report.downloaded) == (0, 1)
+    assert here(who) == ["five", "four"]
+    assert (run(who, server).downloaded, len(server.mails)) == (0, 5)
 
 
 def test_large_messages_are_left_and_listed(tmp_path: Path) -> None:

@@ -243,6 +243,8 @@ def _fetched(did: Fetched) -> str:
     text = f"{count(did.downloaded, 'new message')} ({human_size(did.octets)})" if did.downloaded else "no new mail"
     if did.recognised:
         text += f", {count(did.recognised, 'message')} recognised"
+    if did.passed:
+        text += f", {did.passed} on the server passed over"
     if did.deleted:
         text += f", {did.deleted} removed from the server"
     if did.remaining:
@@ -257,6 +259,8 @@ def _would(did: Fetched) -> str:
         steps.append(f"download {count(did.downloaded, 'message')} ({human_size(did.octets)}), or recognise them here")
     if did.deleted:
         steps.append(f"remove {count(did.deleted, 'message')} from the server")
+    if did.passed:
+        steps.append(f"pass over {did.passed} on the server")
     if did.remaining:
         steps.append(f"leave {did.remaining} for the next run")
     return "; ".join(steps) or "nothing to do"

@@ -380,7 +380,7 @@ class Pop3Parts(_Parts):
         left = tuple(f"message {each.number} ({each.size} octets): {each.reason}" for each in report.left)
         return Fetched(
             report.listed, report.downloaded, report.octets, report.recognised, report.deleted, report.remaining,
-            left, report.notes,
+            left, report.notes, report.passed,
         )  # fmt: skip
 
     def _check_only(self) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 class Fetched(Value, frozen=True):
     """What a POP3 fetch did, as far as anybody here wants to know. left: messages set aside, with reasons. deleted: on
-    the server. notes: sentences for people."""
+    the server. notes: sentences for people. passed: messages passed over (`only_new`)."""
 
     listed: int
     downloaded: int
@@ -40,6 +40,7 @@ class Fetched(Value, frozen=True):
     remaining: int
     left: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    passed: int = 0
 
 
 class RunReport(Value, frozen=True):

@@ -101,7 +101,9 @@ class Listing:
         known = self._state.by_name(one.uidl for one in doubtful)
         false, resized = [], []
         async for one, head in self.headers(doubtful, octets=True):
-            if head is None or head.head == known[one.uidl].head:
+            before = known[one.uidl]
+            unread = not before.head and before.listed == one.size  # passed over, no TOP: nothing to compare
+            if head is None or unread or head.head == before.head:
                 resized.append(one)  # without an answer it is not asked for again either: it cannot be read
             else:
                 self.heads[one.number] = head

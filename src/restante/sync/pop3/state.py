@@ -93,6 +93,9 @@ CREATE TEMP TABLE listing (
 ) STRICT;
 """
 
+MOVED = b"\0moved:"
+"""Begins the name that a message had on another server."""
+
 # Whether message m has a name that is listed now with the size that it had.
 CLAIMED = "EXISTS (SELECT 1 FROM uidl u JOIN listing l ON l.uidl = u.uidl AND l.size = u.listed WHERE u.message = m.id)"
 
@@ -205,24 +208,27 @@ class Pop3State:
         db.execute(LISTING)
 
     def _move(self, source: str) -> None:
-        """The mail moved to another server: names mean nothing there, contents do."""
+        """The mail moved to another server: names mean nothing there, contents do. Of what was passed over the size is
+        needed too, which stands with the name: that becomes one that no server gives."""
         with self._change() as db:
-            db.execute("DELETE FROM uidl")
+            db.execute("DELETE FROM uidl WHERE message IN (SELECT id FROM message WHERE body IS NOT NULL)")
+            db.execute("UPDATE uidl SET uidl = unhex(hex(?) || hex(uidl))", (MOVED,))
             db.execute("DELETE FROM refused")
-            db.execute("DELETE FROM meta WHERE key IN ('met', 'settled', 'due')")
+            db.execute("DELETE FROM meta WHERE key IN ('settled', 'due')")
             db.execute("UPDATE meta SET value = ? WHERE key = 'source'", (source,))
 
     def bind(self, target: str) -> None:
-        """The target that this is about. Another one than it was holds who knows what: all is forgotten, and what is
-        there is recognised by content."""
+        """The target that this is about. Another one than it was holds who knows what: all is forgotten but what was
+        passed over, and what is there is recognised by content."""
         before = self._meta("target")
         if before == target:
             return
         with self._change() as db:
             if before is not None:
-                for table in ("uidl", "held", "place", "message", "refused"):
+                db.execute("DELETE FROM uidl WHERE message IN (SELECT id FROM message WHERE body IS NOT NULL)")
+                for table in ("held", "place", "refused", "message WHERE body IS NOT NULL"):
                     db.execute(f"DELETE FROM {table}")
-                db.execute("DELETE FROM meta WHERE key IN ('met', 'settled', 'due')")
+                db.execute("DELETE FROM meta WHERE key IN ('settled', 'due')")
             db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('target', ?)", (target,))
 
     def close(self) -> None:
@@ -265,7 +271,8 @@ class Pop3State:
 
     @property
     def fresh(self) -> bool:
-        """No run has come to its end yet."""
+        """No run has come to its end yet. One that another server or target was met in counts: what came since then is
+        new wherever it lies, and `only_new` would pass it over for ever."""
         return self._meta("met") is None
 
     def settled(self, fingerprint: bytes, now: int) -> bool:

@@ -21,7 +21,7 @@ from restante.sync.pop3.mbox_target import MboxTarget
 from restante.sync.pop3.settings import Report
 from restante.sync.side import MailboxUnavailable, SideUnavailable
 
-from .pop3_world import Client, Server, client, letter
+from .pop3_world import Client, Killed, Server, client, letter
 
 AWKWARD = [
     letter("plain"),
@@ -142,6 +142,37 @@ def test_a_failed_write_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: p
         writer.append([b"From a\nx: y\n\n" + b"z" * 100 + b"\n\n"])
     assert writer.path.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mbox"]
+
+
+def test_a_folder_that_takes_no_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As /var/mail: what a kill left is cut off all the same."""
+    path, journal = tmp_path / "mail" / "ann", tmp_path / "data" / "mbox.part"
+    for folder in (path.parent, journal.parent):
+        folder.mkdir()
+    path.write_bytes(b"")
+    write = os.write
+
+    def killed(fd: int, data: bytes) -> int:
+        if os.fstat(fd).st_ino == path.stat().st_ino:
+            write(fd, data[:500])
+            raise Killed
+        return write(fd, data)
+
+    async def work() -> None:
+        target = MboxTarget(path, journal)
+        await target.open()
+        await target.add("INBOX", [message(data) for data in AWKWARD])
+
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with monkeypatch.context() as dying:
+        dying.setattr(os, "write", killed)
+        with pytest.raises(Killed):
+            asyncio.run(work())
+    assert list(path.parent.iterdir()) == [path]
+    assert (path.stat().st_size, journal.exists()) == (500, True)
+    asyncio.run(work())
+    assert len(mailbox.mbox(path)) == len(AWKWARD)
+    assert not journal.exists()
 
 
 def test_a_journal_that_does_not_fit_keeps_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

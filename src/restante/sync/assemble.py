@@ -367,7 +367,8 @@ class Pop3Parts(_Parts):
 
         self._check_only()
         self._places.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        target = MboxTarget(expand(self._table.mbox)) if self._table.mbox else self.local()
+        mbox, journal = expand(self._table.mbox), self._places.folder / "mbox.part"
+        target = MboxTarget(mbox, journal) if self._table.mbox else self.local()
         settings = pop3_settings(self._table, self._secret, self._refusals(), self._clock)
         with Pop3State(self._places.pop3, settings.source) as state:
             if self._retry:

@@ -4,6 +4,7 @@ sync/outbox/          messages to be sent, of all copies
 sync/NAME/state.db    what both sides held when they were last the same, and the journal
 sync/NAME/maildir.db   numbers of the messages of a Maildir
 sync/NAME/pop3.db     what has been fetched by POP3
+sync/NAME/mbox.part   what is being written to an mbox whose folder takes no such file
 sync/NAME/trash/      what runs removed, where that is kept in a folder
 sync/NAME/parts/      downloads that were cut off
 sync/NAME/token.json  the access token (send-token.json: of sending)

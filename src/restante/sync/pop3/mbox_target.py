@@ -38,12 +38,13 @@ BATCH = 64
 
 
 class MboxTarget:
-    """The part of `Side` that fetching asks for, over one mbox file; made when the first message comes."""
+    """The part of `Side` that fetching asks for, over one mbox file; made when the first message comes. journal: the
+    writer's, where the file's folder takes none (/var/mail, where people have a file each and may make no other)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, journal: Path | None = None) -> None:
         self.title = str(path)
         self._path = path
-        self._writer = MboxWriter(path)
+        self._writer = MboxWriter(path, None if os.access(path.parent, os.W_OK) else journal)
         self._quoting: Quoting | None = None
 
     async def open(self) -> None:

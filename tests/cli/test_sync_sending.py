@@ -256,7 +256,14 @@ def test_as_sendmail(sends: Cli, sink: Sink) -> None:
     assert sink.taken[-1].recipients == ["e@example.com", "f@example.com"]
     assert sendmail(sends, "-FCronDaemon", "-odi", "-oem", "g@example.com", stdin=b"a\n.\nb\n").returncode == 0
     assert sink.taken[-1].data.endswith(b"From: CronDaemon <anna@example.org>\r\n\r\na\r\n")
+    # cronie: a sender without a host.
+    cron = b"From: root (Cron Daemon)\nTo: h@example.com\nSubject: job\n\nout\n"
+    assert sendmail(sends, "-FCronDaemon", "-i", "-odi", "-oem", "-oi", "-t", "-f", "root", stdin=cron).returncode == 0
+    assert (sink.taken[-1].sender, sink.taken[-1].recipients) == ("anna@example.org", ["h@example.com"])
+    assert sendmail(sends, "-f", "<>", "i@example.com").returncode == 0
+    assert sink.taken[-1].sender == ""
     assert sendmail(sends, "-bs").returncode == 64
+    assert sendmail(sends, "-\udcff").stderr == b"restante-sendmail: -\\udcff is no option of sendmail.\n"
     assert sendmail(sends, "-i").returncode == 64
     assert sendmail(sends, "-t", stdin=b"\n\n").returncode == 65
     sink.refuse = {"e@example.com": "550 5.1.1 nobody"}

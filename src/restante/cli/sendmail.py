@@ -5,6 +5,7 @@ on stdin, looking at a queue, aliases) is refused by name.
 
     restante-sendmail [-t] [-i] [-f ADDRESS] [-F NAME] [ADDRESS ...] < message
 
+A sender without a host, as cron passes it (`-f root`), is the copy's own address: nobody elsewhere knows a name alone.
 `-C FILE` names the file of copies. Exit statuses are those of sysexits.h; 0 means that the message is on disk.
 """
 
@@ -96,7 +97,7 @@ def _option(asked: Asked, text: str, rest: list[str]) -> None:
 
 def _valued(asked: Asked, letter: str, value: str) -> None:
     if letter in "fr":
-        asked.sender = value
+        asked.sender = value if "@" in value or value in ("", "<>") else None
     elif letter == "F":
         asked.name = value
     elif letter == "C":
@@ -159,5 +160,5 @@ def _hand_over(asked: Asked) -> int:
 
 
 def _complain(text: str, status: int) -> int:
-    os.write(2, f"restante-sendmail: {text}\n".encode())
+    os.write(2, f"restante-sendmail: {text}\n".encode("utf-8", "backslashreplace"))
     return status

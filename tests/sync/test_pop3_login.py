@@ -194,6 +194,17 @@ def test_oauth_asks_for_a_fresh_token_once() -> None:
             enter(Script(caps, (line(SECRET), "-ERR [SYS/TEMP] later\n")), auth=auth)
 
 
+@pytest.mark.parametrize(
+    ("offered", "said"),
+    [("OAUTHBEARER XOAUTH2", "XOAUTH2"), ("PLAIN XOAUTH2", "XOAUTH2"), ("OAUTHBEARER", "OAUTHBEARER"), ("", "XOAUTH2")],
+)
+def test_a_token_goes_as_the_server_takes_it(offered: str, said: str) -> None:
+    caps = capa(f"SASL {offered}")
+    script = Script(caps, ("", OK), caps)
+    enter(script, auth=Auth.TOKEN)
+    assert script.said[1].startswith(f"AUTH {said} ")
+
+
 def test_a_long_token_waits_for_its_turn() -> None:
     async def secret(renew: bool) -> str:
         return "t" * 2000

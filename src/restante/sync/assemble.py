@@ -418,7 +418,7 @@ def pop3_settings(table: CopyTable, secret: Secret, refusals: Refusals, clock: C
         table.user,
         ask,
         security=security,
-        auth=Auth.XOAUTH2 if token else Auth(download.auth),
+        auth=Auth.TOKEN if token else Auth(download.auth),
         ca_file=expand(table.certificate) if table.certificate else None,
         mailbox=download.mailbox,
         delete_after=None if download.delete_after < 0 else download.delete_after,

@@ -133,8 +133,8 @@ class DownloadTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     auth: Annotated[
         str,
         Doc(
-            '"auto", "plain", "scram-sha-256", "user" or "apop"; for a token "xoauth2" (which "auto" is then) or '
-            '"oauthbearer".'
+            '"auto", "plain", "scram-sha-256", "user" or "apop"; for a token "auto" (what the server offers), '
+            '"xoauth2" or "oauthbearer".'
         ),
     ] = "auto"
 

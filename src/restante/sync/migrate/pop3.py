@@ -84,7 +84,7 @@ def connector(
         login.user,
         give,
         {"implicit": Security.TLS, "starttls": Security.STLS, "none": Security.NONE}[tls],
-        Auth.OAUTHBEARER if secret.kind is Kind.TOKEN else Auth.AUTO,
+        Auth.TOKEN if secret.kind is Kind.TOKEN else Auth.AUTO,
         Path(login.certificate).expanduser() if login.certificate else None,
     )
 

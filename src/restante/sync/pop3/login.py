@@ -19,7 +19,7 @@ from .errors import LoginRefused, LoginTooSoon, MaildropInUse, SourceRefused, So
 from .settings import Auth, Pop3Settings, Security
 from .wire import Wire
 
-OAUTH = frozenset({Auth.OAUTHBEARER, Auth.XOAUTH2})
+OAUTH = frozenset({Auth.TOKEN, Auth.OAUTHBEARER, Auth.XOAUTH2})
 NONCE_OCTETS = 24
 TURNS = 8
 """Challenges that one exchange may have."""
@@ -136,6 +136,8 @@ def _choose(connection: Pop3Connection, settings: Pop3Settings, stamp: bytes | N
     private = connection.wire.secure or connection.wire.loopback
     if settings.auth is Auth.APOP and stamp is None:
         raise SourceRefused(f"{settings.host} offers no APOP.")
+    if settings.auth is Auth.TOKEN:
+        return Auth.OAUTHBEARER if "OAUTHBEARER" in offered and "XOAUTH2" not in offered else Auth.XOAUTH2
     if settings.auth is not Auth.AUTO:
         return settings.auth
     plain, scram = "PLAIN" in offered, "SCRAM-SHA-256" in offered

@@ -36,12 +36,14 @@ class Auth(Enum):
 
     AUTO: where nobody can listen (TLS, this machine) PLAIN, else SCRAM-SHA-256, else USER; where somebody can, SCRAM
     first. One attempt a run, whichever it is: a second one with the same wrong password would only help to lock
-    the account. APOP is MD5 over the password: used by who asks for it, never else.
+    the account. TOKEN: XOAUTH2, which nearly all servers that take tokens know, or OAUTHBEARER where that alone is
+    offered. APOP is MD5 over the password: used by who asks for it, never else.
     """
 
     AUTO = "auto"
     PLAIN = "plain"
     SCRAM_SHA_256 = "scram-sha-256"
+    TOKEN = "token"
     OAUTHBEARER = "oauthbearer"
     XOAUTH2 = "xoauth2"
     USER = "user"

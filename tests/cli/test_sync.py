@@ -67,10 +67,15 @@ def test_a_copy_is_made_and_kept_in_step_both_ways(work: Cli, server: RestanteSe
         ("--password-command", "echo x"),
         ("--no-send", "--smtp", "c.example"),
         ("--store", "a@localhost", "--layout", "plain"),
+        ("--mbox", "M", "--smtp", "c.example"),
+        ("--address", "a@a.example"),
+        ("--full-name", "Anna"),
+        ("--smtp-no-tls",),
+        ("--no-send", "--smtp-starttls"),
     ],
 )
 def test_what_excludes_each_other_is_not_passed_over(cli: Cli, both: tuple[str, ...]) -> None:
-    where = () if "--store" in both else ("--maildir", "M")
+    where = () if {"--store", "--mbox"} & set(both) else ("--maildir", "M")
     server = () if "--imap" in both else ("--imap", "a.example")
     cli.init("work", *server, *where, *both, status=Exit.USAGE)
     assert not cli.file.exists()

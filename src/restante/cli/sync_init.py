@@ -123,12 +123,24 @@ def _one_of(said: Said) -> None:
         (("--maildir", said.maildir), ("--store", said.store), ("--mbox", said.mbox)),
         (*ways, ("--keyring", said.keyring), ("--oauth2-...", said.oauth2)),
         (("--smtp", said.smtp), ("--no-send", said.no_send)),
+        (("--mbox", said.mbox), ("--smtp", said.smtp)),
     ):
         given = [option for option, value in choice if value]
         if len(given) > 1:
             raise click.UsageError(f"Say {' or '.join(given)}.")
     if said.layout and not said.maildir and (said.store or said.mbox):
         raise click.UsageError("--layout goes with --maildir.")
+    # Where the server was said nobody is asked whether mail is sent.
+    if not said.smtp and (said.imap or said.pop3 or said.no_send or said.mbox):
+        sending = (
+            ("--address", said.addresses),
+            ("--full-name", said.full_name),
+            ("--smtp-starttls", said.smtp_tls == "starttls"),
+            ("--smtp-no-tls", said.smtp_tls == "none"),
+        )
+        for option, value in sending:
+            if value:
+                raise click.UsageError(f"{option} goes with --smtp.")
 
 
 def _table(said: Said) -> CopyTable:

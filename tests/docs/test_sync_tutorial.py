@@ -165,6 +165,8 @@ def test_what_people_come_from_has_a_key_that_is_there() -> None:
         key = line.partition(" = ")[0]
         table = "download" if key in docs_of(DownloadTable) else ""
         base = {"imap": '"i"', "maildir": '"~/m"', "user": '"u"', "password_command": '"p"', "layout": '"plain"'}
+        if table:
+            base["pop3"] = base.pop("imap")
         base.pop(key, None)
         lines = [f"{name} = {value}" for name, value in base.items()]
         parse_copies("\n".join(["[copy.x]", *lines, f"[copy.x.{table}]" if table else "", line]), Path("x"))

@@ -31,6 +31,8 @@ user = "anna@example.com"
 password_command = "pass show mail/work"
 maildir = "~/Mail/work"
 """
+POP3 = ONE.replace("imap =", "pop3 =")
+SEND = '[copy.work.send]\nsmtp = "smtp.example.com"\n'
 FILE = Path("sync.toml")
 
 
@@ -96,6 +98,20 @@ WRONG = [
         ), 5, "is an https URL", id="oauth2-plain",
     ),
     pytest.param(ONE + ONE.replace("work]", "other]"), 12, "copy.other and copy.work have one maildir", id="one-place"),
+    pytest.param('data = "here"\n' + ONE, 1, "depends on where you are", id="data"),
+    pytest.param(ONE + "[copy.work.download]\nseen = true\n", 7, "download is for copies of POP3 alone", id="no-pop3"),
+    pytest.param(POP3 + "removals = false\n", 7, "is for copies of IMAP", id="no-imap"),
+    pytest.param(POP3 + "[copy.work.trash]\ndays = 3\n", 7, "is for copies of IMAP", id="pop3-trash"),
+    pytest.param(ONE.replace('maildir = "', 'store = "a@') + "utf8 = true\n", 7, "is for a maildir", id="no-maildir"),
+    pytest.param(ONE + '[copy.work.send]\nname = "Anna"\n', 7, "send says no smtp", id="no-smtp"),
+    pytest.param(ONE + '[copy.work.trash]\nmailbox = "Bin"\n', 8, "nothing is kept there", id="trash-days"),
+    pytest.param(ONE + '[copy.work.trash]\ndays = 3\nmailbox = "inbox"\n', 9, "cannot be INBOX", id="trash-inbox"),
+    pytest.param(ONE + SEND + 'outbox = "Inbox"\n', 9, "cannot be INBOX", id="outbox-inbox"),
+    pytest.param(ONE + SEND + 'sent = "Outbox"\n', 9, "is the Outbox", id="outbox-sent"),
+    pytest.param(
+        POP3 + SEND + '[copy.work.download]\nmailbox = "Outbox"\n', 10, "is the Outbox",
+        id="outbox-download",
+    ),
     pytest.param("copy = 3", 1, "write \\[copy.NAME\\]", id="no-table"),
     pytest.param("[copy.work\n", 1, "this is not TOML", id="toml"),
 ]  # fmt: skip

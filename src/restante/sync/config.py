@@ -206,6 +206,14 @@ class CopyTable(LoginTable, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 PATHS = ("maildir", "mbox", "password_file", "certificate")
 """Keys that name a file or folder."""
 
+IMAP_ALONE = (
+    "mailboxes", "exclude", "removals", "removal_wins", "headers_first", "newest_first", "connections", "compress",
+    "stalled", "brake", "trash",
+)  # fmt: skip
+MAILDIR_ALONE = ("layout", "inbox", "utf8")
+POP3_ALONE = ("download",)
+"""Keys that do nothing for other copies."""
+
 CHOICES = (
     Choice(("tls",), ("implicit", "starttls", "none")),
     Choice(("send", "tls"), ("implicit", "starttls", "none")),
@@ -318,6 +326,7 @@ class _CopyReading(Reading):
         data = raw.get("data", "")
         if not isinstance(data, str):
             raise self.error(("data",), "data is the name of a folder.")
+        self._anchored(data, ("data",))
         tables = raw.get("copy", {})
         if not isinstance(tables, dict) or not all(isinstance(each, dict) for each in tables.values()):
             raise self.error(("copy",), "copy is a table of tables: write [copy.NAME].")
@@ -354,6 +363,8 @@ class _CopyReading(Reading):
             raise self.error((*path, "store"), f'{dotted}.store is an account, such as "anna@localhost".')
         if not copy.user:
             raise self.error(path, f"{dotted} says no user.", 'Add user = "...".')
+        self._idle(copy, path)
+        self._set_apart(copy, path)
         for table, where in ((copy, path), (copy.send, (*path, "send"))):
             for key in PATHS:
                 self._anchored(getattr(table, key, ""), (*where, key))
@@ -361,6 +372,45 @@ class _CopyReading(Reading):
         self._login(copy, path, needed=True)
         if copy.send.smtp:
             self._login(copy.send, (*path, "send"), needed=False)
+
+    def _idle(self, copy: CopyTable, path: tuple[str, ...]) -> None:
+        """What would do nothing: whoever wrote it believes that it does."""
+        dotted, default = ".".join(path), CopyTable()
+        for keys, used, what in (
+            (IMAP_ALONE, copy.imap, "copies of IMAP"),
+            (POP3_ALONE, copy.pop3, "copies of POP3"),
+            (MAILDIR_ALONE, copy.maildir, "a maildir"),
+        ):
+            for key in keys:
+                if not used and getattr(copy, key) != getattr(default, key):
+                    raise self.error((*path, key), f"{dotted}.{key} is for {what} alone.", "Leave it out.")
+        if copy.send != SendTable() and not copy.send.smtp:
+            raise self.error((*path, "send"), f"{dotted}.send says no smtp.", "Without it nothing is sent.")
+        if copy.trash.mailbox and not copy.trash.days:
+            where = (*path, "trash", "mailbox")
+            raise self.error(where, f"{dotted}.trash.mailbox: nothing is kept there for 0 days.", "Say days = 30.")
+
+    def _set_apart(self, copy: CopyTable, path: tuple[str, ...]) -> None:
+        """What lies in the Outbox is sent to whomever it names, and removed: no other mail may come there. Neither it
+        nor the trash is copied."""
+        from .patterns import INBOX, canonical
+
+        outbox = canonical(copy.send.outbox) if copy.send.smtp else ""
+        for name, where, would in (
+            (outbox, ("send", "outbox"), "all that comes there would be sent"),
+            (canonical(copy.trash.mailbox), ("trash", "mailbox"), "it would be copied no more"),
+        ):
+            if name == INBOX:
+                text = f"{'.'.join((*path, *where))} cannot be INBOX: {would}."
+                raise self.error((*path, *where), text, "Name a mailbox of its own.")
+        for name, where in (
+            (copy.send.sent, ("send", "sent")),
+            (copy.trash.mailbox, ("trash", "mailbox")),
+            (copy.download.mailbox, ("download", "mailbox")),
+        ):
+            if outbox and canonical(name) == outbox:
+                text = f"{'.'.join((*path, *where))} is the Outbox: what comes there would be sent."
+                raise self.error((*path, *where), text, "Name another mailbox.")
 
     def _anchored(self, value: str, path: tuple[str, ...]) -> None:
         """A path that means the same from wherever a run begins: mail would be looked for elsewhere else."""

@@ -6,6 +6,8 @@ import errno
 import json
 import mailbox
 import os
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -268,6 +270,35 @@ def test_as_sendmail(sends: Cli, sink: Sink) -> None:
     assert sendmail(sends, "-t", stdin=b"\n\n").returncode == 65
     sink.refuse = {"e@example.com": "550 5.1.1 nobody"}
     assert sendmail(sends, "e@example.com").returncode == 69
+
+
+@pytest.mark.parametrize("as_sendmail", [False, True])
+def test_who_does_not_wait_is_told_that_the_message_is_kept(cli: Cli, as_sendmail: bool) -> None:
+    """Ctrl-C looked like a failure, after which one sends it again."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        cli.init(
+            "work", "--imap", "127.0.0.1:1", "--no-tls", "--maildir", str(cli.folder / "Mail"),
+            "--smtp", f"127.0.0.1:{silent.getsockname()[1]}", "--smtp-no-tls",
+        )  # fmt: skip
+        cli.file.write_text(f'data = "{cli.data}"\n' + cli.file.read_text())
+        code = "from restante.cli.sendmail import main; main()"
+        command = ["-c", code, "-C", str(cli.file), "-t"] if as_sendmail else ["-m", "restante", "send"]
+        where = [] if as_sendmail else ["--config", str(cli.file), "--data", str(cli.data)]
+        with subprocess.Popen(
+            [sys.executable, *command, *where], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as sending:
+            assert sending.stdin is not None
+            sending.stdin.write(MAIL.decode())
+            sending.stdin.close()
+            peer, _ = silent.accept()
+            with peer:
+                sending.send_signal(signal.SIGINT)
+                assert sending.stderr is not None
+                said = sending.stderr.read()
+            assert sending.wait(30) == 0
+    (row,) = cli.json("send", "--list")
+    id = row["id"]
+    assert said == f"Kept as {id}: it goes with the next run. To forget it: restante send --drop {id}\n"
 
 
 def test_sendmail_without_a_configuration(cli: Cli) -> None:

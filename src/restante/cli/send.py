@@ -150,8 +150,11 @@ def _try(copies: Copies, data: Path, entry: Entry, quiet: bool) -> Exit:
     clock = SystemClock()
     sender = sender_of(CopyPlaces(data, entry.copy), copies.copies[entry.copy], clock, system_random)
     problem: Exception | None
+    interrupted = False
     try:
         problem = asyncio.run(sender.run(None)).problem
+    except KeyboardInterrupt:  # who does not want to wait is not to think that it will not be sent
+        problem, interrupted = None, True
     except (Refusal, OSError) as error:  # another process is at it, the spool has a fault, the disk is full
         problem = error
     try:
@@ -162,10 +165,14 @@ def _try(copies: Copies, data: Path, entry: Entry, quiet: bool) -> Exit:
     refused = [each for each in after.recipients if each.fate is Fate.REFUSED] if after is not None else []
     for each in refused:
         click.echo(f"{each.address}: {each.said}", err=True)
-    if after is not None and after.state is State.UNCERTAIN:
+    unknown = (State.UNCERTAIN, State.SENDING) if interrupted else (State.UNCERTAIN,)
+    if after is not None and after.state in unknown:
         id = entry.id
         text = f"{id}: nobody knows whether it was sent. {after.said}".strip()
         click.echo(f"{text} When you know: restante send --sent {id}, or --retry {id}.", err=True)
+    elif after is not None and after.waiting and interrupted:
+        text = f"Kept as {entry.id}: it goes with the next run."
+        click.echo(f"{text} To forget it: restante send --drop {entry.id}", err=True)
     elif after is not None and after.waiting and not quiet:
         why = f" ({after.said or problem})" if after.said or problem else ""
         click.echo(f"Kept as {entry.id}: {count(len(after.waiting), 'recipient')} waiting{why}", err=True)

@@ -103,7 +103,10 @@ def test_options_reach_the_rules(cli: Cli) -> None:
     assert told(cli, "--within")["moves"] == 1
     assert names([told(cli, "--prefer", "INBOX")["groups"][0]["keep"]]) == ["INBOX 1"]
     assert told(cli, "--mailbox", "INBOX")["messages"] == 2
+    assert told(cli, "--mailbox", "inbox")["messages"] == 2
     cli("dedupe", *ANNA, "--mailbox", "Nowhere", status=Exit.NOT_FOUND)
+    refused = cli("dedupe", *ANNA, "--prefer", "Inobx", "--apply", status=Exit.NOT_FOUND)
+    assert "No mailbox Inobx is looked at" in refused.stderr
 
 
 def test_an_mbox_is_reported_on_alone(cli: Cli, tmp_path: Path) -> None:
@@ -119,6 +122,8 @@ def test_an_mbox_is_reported_on_alone(cli: Cli, tmp_path: Path) -> None:
     assert path.read_bytes().count(b"From a@b") == 3
     for option in ("--apply", "--undo"):
         cli("dedupe", "--mbox", str(path), option, status=Exit.REFUSED)
+    for option in ("--mailbox", "--prefer"):
+        cli("dedupe", "--mbox", str(path), option, "Nowhere", status=Exit.NOT_FOUND)
     cli("dedupe", "--mbox", str(tmp_path / "none"), status=Exit.NOT_FOUND)
 
 

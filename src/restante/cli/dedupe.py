@@ -81,6 +81,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     contents are listed and left alone.
     """
     from ..sync.dedupe.decide import Rules
+    from ..sync.patterns import canonical
 
     ways = [key for key in ("address", "maildir", "imap", "copy", "file") if options[key] is not None]
     if len(ways) != 1:
@@ -89,17 +90,19 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         raise click.UsageError("--user, --no-tls and --starttls go with --imap.")
     if options["apply"] and options["undo"]:
         raise click.UsageError("Say --apply or --undo.")
-    rules = Rules(options["within"], options["copies"], options["prefer"])
+    rules = Rules(options["within"], options["copies"], tuple(map(canonical, options["prefer"])))
+    mailboxes = tuple(map(canonical, options["mailboxes"]))
+    trash = None if options["trash"] is None else canonical(options["trash"])
     if options["file"] is not None:
         if options["apply"] or options["undo"]:
             raise NotSo("Files are only reported on.", "Import them, and clean out the account.")
-        status = _look_at_file(options["file"], options["mailboxes"], rules, options["as_json"])
+        status = _look_at_file(options["file"], mailboxes, rules, options["as_json"])
     else:
         mail = _copy(options["copy"]) if options["copy"] is not None else _mail(options)
         if options["undo"]:
             status = run(_undo(mail, options["as_json"]))
         else:
-            asked = Asked(mail, options["mailboxes"], rules, options["trash"], options["apply"])
+            asked = Asked(mail, mailboxes, rules, trash, options["apply"])
             status = run(_look(asked, options["as_json"]))
     ctx.exit(status)
 
@@ -210,6 +213,7 @@ def _look_at_file(file: Path, mailboxes: tuple[str, ...], rules: Rules, as_json:
     from ..exchange.detect import open_source
     from ..sync.dedupe.decide import candidates, decide
     from ..sync.dedupe.files import survey_files
+    from ..sync.dedupe.survey import check_preferred
     from .installation import load_config
 
     config, _ = load_config(place_of())
@@ -218,6 +222,7 @@ def _look_at_file(file: Path, mailboxes: tuple[str, ...], rules: Rules, as_json:
         table, skipped = survey_files(source, mailboxes)
     finally:
         source.close()
+    check_preferred(rules, {box.name for box in table.boxes})
     plan = decide(table, candidates(table, rules), rules)
     tell(table, plan, [] if as_json else rows_of_files(table, plan), None, (), as_json)
     for each in skipped:

@@ -8,13 +8,14 @@ from ...exchange.incoming import Incoming, Skipped, Source
 from ...mime.normalise import normalise_line_ends
 from ..model import Spelling
 from ..outline import digest, mark_and_ident
+from .survey import NoSuchMailbox
 from .table import Box, Table
 from .trace import core
 
 
 def survey_files(source: Source, names: Sequence[str] = ()) -> tuple[Table, list[Skipped]]:
     """All messages of the source (names: of these mailboxes alone), numbered from 1 in their order, and what could not
-    be read."""
+    be read. Raises NoSuchMailbox for a name that no message has."""
     table, skipped, spelling = Table(), [], Spelling()
     numbers: dict[str, int] = {}
     for item in source.items():
@@ -33,4 +34,7 @@ def survey_files(source: Source, names: Sequence[str] = ()) -> tuple[Table, list
             table.core[len(table)] = core(data)
             table.add(numbers[name], len(table) + 1, len(data), item.received, flags, mark, ident, None, digest(data))
             table.where.append(item.where)
+    for name in names:
+        if name not in numbers:
+            raise NoSuchMailbox(f"There is no message in a mailbox {name}.", "Name an existing one.")
     return table, skipped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import replace
 
 from ..model import Place
@@ -57,6 +57,16 @@ def chosen(places: Iterable[Place], names: Sequence[str], trash: str | None) -> 
     return [place for place in wanted if place.name != trash]
 
 
+def check_preferred(rules: Rules, looked: Set[str]) -> None:
+    """Raises NoSuchMailbox for a mailbox that is preferred and not among those looked at: by a slip in its name another
+    message would stay than was wished."""
+    for name in rules.prefer:
+        if name not in looked:
+            raise NoSuchMailbox(
+                f"No mailbox {name} is looked at, so that nothing there can be preferred.", "Name another."
+            )
+
+
 def with_roles(places: Sequence[Place]) -> list[Place]:
     """The places; where no mailbox has one of the special uses that make a difference, its name tells."""
     there = {place.role for place in places}
@@ -75,11 +85,14 @@ async def look(
     trash: str | None = None,
     progress: Progress = lambda done, total: None,
 ) -> tuple[Table, Plan]:
-    """What there is and what would be done about it. names, trash: see `chosen`. Changes nothing."""
+    """What there is and what would be done about it. names, trash: see `chosen`. Changes nothing. Raises
+    NoSuchMailbox."""
     places = with_roles(await side.places())
     if any(place.role == "\\All" for place in places):
         rules = replace(rules, within=True)  # mailboxes are labels there
-    table = await survey(side, chosen(places, names, trash), progress)
+    looked = chosen(places, names, trash)
+    check_preferred(rules, {place.name for place in looked})
+    table = await survey(side, looked, progress)
     groups = candidates(table, rules)
     await read(side, table, to_read(table, groups), progress)
     return table, decide(table, groups, rules)

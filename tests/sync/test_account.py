@@ -123,7 +123,8 @@ def test_before_anything_was_copied_the_name_may_be_another(make: Make) -> None:
     world = make()
     say(world, "a as anna")
     world.settings = replace(FREE, include=("nothing",))
-    sync(world)
+    with pytest.raises(NoSuchMailbox):
+        sync(world)
     world.settings = FREE
     say(world, "b as anna")
     sync(world)

@@ -15,6 +15,7 @@ import pytest
 
 from restante.clock import ManualClock
 from restante.sync.engine import run
+from restante.sync.engine.only import NoSuchMailbox
 from restante.sync.model import Added, Message, Withheld
 from restante.sync.settings import End
 from restante.sync.side import SideUnavailable
@@ -292,6 +293,17 @@ def test_a_move_of_a_message_with_nul_is_a_move(make: Make) -> None:
     report = sync(world)
     assert (report.two.moved, report.one.added, report.two.added) == (1, 0, 0)
     assert world.disks[TWO].boxes["A"].messages[1].data.endswith(b"\0\r\n"), "as it was"
+
+
+def test_a_copy_that_names_no_mailbox_there_is_refused(make: Make) -> None:
+    """A slip in a name: nothing would be copied, and each run would say that nothing had changed."""
+    world = make(replace(FREE, include=("INBX", "Wrok*")))
+    world.deliver(ONE, "INBOX")
+    with pytest.raises(NoSuchMailbox, match=r"INBX, Wrok\*.*There are: INBOX\."):
+        sync(world)
+    world.settings = replace(FREE, include=("INBOX", "Wrok*"))  # one may come
+    sync(world)
+    assert len(uids(world, TWO)) == 1
 
 
 def test_include_exclude_and_only(make: Make) -> None:

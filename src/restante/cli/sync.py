@@ -62,7 +62,8 @@ def command() -> None:
       75  no connection, or a server that cannot now
       77  a login was refused, or there is no password or token
       1   anything else; stderr says what, and what to do
-      2   a copy has no mailbox of a name that --only says
+      2   a copy has no mailbox of a name that --only says, or none that its
+          `mailboxes` names
     """
 
 

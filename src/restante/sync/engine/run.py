@@ -76,6 +76,10 @@ async def _run(context: Context, only: Collection[str], dry_run: bool, same_acco
         from .only import names_of
 
         only = names_of(context, places, only)
+    elif settings.include:
+        from .only import check_included
+
+        check_included(context, places)
     if not only and _nothing_changed(context, places):
         return Report(left_out=(*stuck, *_unlisted(context)), passes=1, quiet=True)
     while passes < PASSES:

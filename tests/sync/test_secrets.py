@@ -52,6 +52,22 @@ def test_the_first_line_of_a_command() -> None:
     assert get(CommandSecret(python('print("pass word \\u00fc\\nsecond")'))) == "pass word ü"
 
 
+TWO_GOES = """
+import array, fcntl, os, termios, time
+for part in (b"pass ", b"word", b"\\n", b"more"):
+    os.write(1, part)
+    waiting = array.array("i", [1])
+    while waiting[0]:  # until it has been read
+        fcntl.ioctl(1, termios.FIONREAD, waiting)
+        time.sleep(0.001)
+"""
+
+
+def test_a_password_that_is_written_in_two_goes_is_whole(tmp_path: Path) -> None:
+    (tmp_path / "pw.py").write_text(TWO_GOES)
+    assert get(CommandSecret(f"{sys.executable} {tmp_path / 'pw.py'}")) == "pass word"
+
+
 def test_no_shell_is_between() -> None:
     assert get(CommandSecret("echo $HOME; id")) == "$HOME; id"
     assert get(CommandSecret("sh -c 'echo $((1+1))'")) == "2"

@@ -130,9 +130,11 @@ class CommandSecret:
         try:
             async with asyncio.timeout(self._timeout):
                 assert process.stdout is not None
-                printed = await process.stdout.read(MAX_SECRET)
-                while await process.stdout.read(MAX_SECRET):
-                    pass  # a command must not die of a pipe that nobody reads
+                printed = b""
+                while piece := await process.stdout.read(MAX_SECRET):
+                    # To its end: what is written in two goes comes in two, and a command must not die of a pipe that
+                    # nobody reads.
+                    printed += piece[: MAX_SECRET - len(printed)]
                 status = await process.wait()
         except TimeoutError as error:
             raise SecretUnavailable(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -52,12 +56,67 @@ def test_an_autoconfig_file() -> None:
     assert (found.imap, found.pop3, found.smtp, found.user) == (IMAP, POP3, SMTP, "anna@example.com")
 
 
+def test_a_name_that_would_move_a_cursor_is_not_taken() -> None:
+    assert parse_autoconfig(FILE.replace(b"%EMAILADDRESS%", "\x9b2Janna".encode()), "anna@example.com").user == ""
+
+
+@contextmanager
+def web(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that gives this answer whatever it is asked, its address, and what it was asked."""
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):  # closed
+                while True:
+                    peer, _ = listener.accept()
+                    with peer:
+                        asked.append(peer.recv(65_536))
+                        peer.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/", asked
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"hello\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: https://exa mple/\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: https://a..b/\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\n\r\n",
+    ],
+)
+def test_an_answer_that_is_no_http_gives_nothing(answer: bytes) -> None:
+    with web(answer) as (url, asked):
+        assert asyncio.run(Ways().https(url)) == b""
+    assert len(asked) == 1
+
+
+def test_no_redirect_leads_through_the_clear() -> None:
+    """It may be somebody else's, and lead on to a secure place of his own."""
+    with (
+        web(b"HTTP/1.1 200 OK\r\n\r\n" + FILE) as (elsewhere, asked),
+        web(f"HTTP/1.1 301 Moved\r\nLocation: {elsewhere}\r\n\r\n".encode()) as (url, _),
+    ):
+        assert asyncio.run(Ways().https(url)) == b""
+    assert asked == []
+
+
 @pytest.mark.parametrize(
     "data",
     [
         b"",
         b"<html>not found</html>",
         b"<clientConfig>",
+        FILE.replace(b"UTF-8", b"none"),
+        FILE.replace(b"UTF-8", b"utf-7"),
         FILE.replace(b"<clientConfig", b'<!DOCTYPE x [<!ENTITY a "aaaa">]><clientConfig'),
         FILE.replace(b"SSL", b"plain").replace(b"STARTTLS", b"plain"),
         FILE.replace(b"example.com</hostname>", b"example.com/x y</hostname>").replace(b"pop.", b"-"),

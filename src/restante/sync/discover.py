@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from xml.etree import ElementTree
 
 from .config import PORTS, Server
@@ -73,14 +74,19 @@ class Ways:
 
 
 def _get(url: str) -> bytes:
+    import http.client
     import urllib.request
 
+    class SecureRedirects(urllib.request.HTTPRedirectHandler):
+        """Not one step in the clear, though the next were secure again: it could lead anywhere."""
+
+        def redirect_request(self, *told: Any) -> urllib.request.Request | None:  # Any: as urllib has them
+            return super().redirect_request(*told) if str(told[-1]).startswith("https:") else None
+
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-            if not answer.url.startswith("https:"):  # sent elsewhere, in the clear
-                return b""
+        with urllib.request.build_opener(SecureRedirects).open(url, timeout=TIMEOUT) as answer:
             return bytes(answer.read(MAX_FILE))
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return b""
 
 
@@ -135,7 +141,7 @@ def parse_autoconfig(data: bytes, address: str, source: str = "") -> Found:
         return Found()
     try:
         root = ElementTree.fromstring(data)
-    except ElementTree.ParseError:
+    except (ElementTree.ParseError, LookupError, ValueError):  # also for an encoding that it does not know, or read
         return Found()
     found: dict[str, Server] = {}
     user = ""
@@ -146,7 +152,8 @@ def parse_autoconfig(data: bytes, address: str, source: str = "") -> Found:
                 found[kind] = server
                 if kind == "imap" or (not user and kind == "pop3"):
                     user = _filled(each.findtext("username") or "", address)
-    return Found(found.get("imap"), found.get("pop3"), found.get("smtp"), user, source)
+    shown = user if user.isprintable() else ""  # a person is asked whether it is right
+    return Found(found.get("imap"), found.get("pop3"), found.get("smtp"), shown, source)
 
 
 def _server(each: ElementTree.Element, kind: str, address: str) -> Server | None:

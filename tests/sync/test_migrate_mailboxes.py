@@ -96,6 +96,24 @@ def test_only_and_exclude_choose_mailboxes(move: Move) -> None:
         move.run(Wishes(exclude=("Wrok",)))
 
 
+def test_a_mailbox_whose_name_cannot_be_read_has_not_arrived(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was told beside "all are at the target", which it was not."""
+    monkeypatch.setattr(MemorySide, "left_out_mailboxes", {b"a&ABs-b": "its name cannot be read"}, raising=False)
+    report = move.run()
+    assert [(each.mailbox, each.uid, each.reason) for each in report.aside] == [
+        ("a&ABs-b", 0, "its name cannot be read")
+    ]
+    assert report.counts is not None
+    assert (report.counts.unlisted, report.counts.damaged) == (1, 1)
+    assert move.verify().unlisted == 1
+    assert len(move.run(Wishes(dry_run=True)).aside) == 1
+    for wishes in (Wishes(exclude=("a&ABs-b",)), Wishes(only=("INBOX",))):
+        report = move.run(wishes)
+        assert report.aside == []
+        assert ("a&ABs-b", "as asked") in [(each.mailbox, each.reason) for each in report.left_out]
+        assert move.verify().unlisted == 0
+
+
 def gmail() -> Disk:
     disk = Disk("g")
     for name, role in (("All Mail", "\\All"), ("Starred", "\\Flagged"), ("Sent Mail", "\\Sent")):

@@ -6,7 +6,7 @@ target's mailboxes have stay there; others are given to where the mail went.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from ..model import Place
@@ -20,9 +20,12 @@ KEEPS_MAIL = frozenset({"\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"})
 """Special uses that each account has one place for; others are views, or mean something else to everybody."""
 
 
-def plan(source: list[Place], target: list[Place], book: Book, wishes: Wishes) -> tuple[list[Course], list[LeftOut]]:
-    """The mailboxes that go, and to which names, before anything is made. Raises Refusal (see `names.choose`)."""
-    going, left = choose(source, wishes.only, wishes.exclude, wishes.all_mail)
+def plan(
+    source: list[Place], target: list[Place], book: Book, wishes: Wishes, nameless: Collection[str] = ()
+) -> tuple[list[Course], list[LeftOut]]:
+    """The mailboxes that go, and to which names, before anything is made. nameless: as for `names.choose`. Raises
+    Refusal (see there)."""
+    going, left = choose(source, wishes.only, wishes.exclude, wishes.all_mail, nameless)
     there = {place.name: place for place in target}
     holders: dict[str | None, str] = {
         place.role: place.name for place in target if place.role is not None and place.selectable

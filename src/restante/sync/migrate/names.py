@@ -8,7 +8,7 @@ one: characters that servers mind become "_", then levels are joined from the de
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ...errors import Refusal
 from ..model import Place
@@ -31,19 +31,29 @@ class BadMap(Refusal):
 
 
 def choose(
-    places: Iterable[Place], only: Sequence[str], exclude: Sequence[str], all_mail: AllMail
+    places: Iterable[Place],
+    only: Sequence[str],
+    exclude: Sequence[str],
+    all_mail: AllMail,
+    nameless: Collection[str] = (),
 ) -> tuple[list[Place], list[LeftOut]]:
     """The mailboxes that go, those that show all mail last, and those that do not go. Raises Refusal where a pattern
-    of `only` or `exclude` fits no mailbox: it would be believed to have been heeded."""
+    of `only` or `exclude` fits no mailbox: it would be believed to have been heeded.
+
+    nameless: others, that cannot go, as they are shown: of these those that were not to go."""
     places = [place for place in places if place.selectable]
     for text in (*only, *exclude):
-        if not any(fits(place.name, text) for place in places):
+        if not any(fits(name, text) for name in (*(place.name for place in places), *nameless)):
             raise Refusal(
                 f"No mailbox of the source is called {text}.", "Names are as IMAP shows them, / between levels."
             )
     going: list[Place] = []
     late: list[Place] = []
-    left: list[LeftOut] = []
+    left = [
+        LeftOut(name, "as asked")
+        for name in nameless
+        if (only and not any(fits(name, text) for text in only)) or any(fits(name, text) for text in exclude)
+    ]
     for place in places:
         named = any(fits(place.name, text) for text in only)
         if (only and not named) or any(fits(place.name, text) for text in exclude):

@@ -14,13 +14,13 @@ from pathlib import Path
 from ...clock import Clock
 from ..model import Place, Spelling
 from ..patterns import INBOX
-from ..side import MailboxUnavailable, Side, SideUnavailable
+from ..side import MailboxUnavailable, Side, SideUnavailable, unlisted
 from .course import make, plan
 from .ledger.book import Book
 from .mailbox import OUTLINES, Both, MailboxCopy
-from .model import Aside, Course, Depth, LeftOut, Observer, Report, Wishes
+from .model import Aside, Course, Depth, Observer, Report, Wishes
 from .moved import Moves, clear_out, follow
-from .proof import VERSION, Head, Writer, instant
+from .proof import VERSION, Head, MailboxLine, Writer, instant
 from .prove import Stretch, prove, read_back
 
 Uidls = Callable[[Side, Place], Awaitable[Mapping[int, str]]]
@@ -53,6 +53,8 @@ class Migration:
     titles: tuple[str, str] = ("", "")
     report: Report = field(default_factory=Report)
     _made: set[int] = field(default_factory=set)
+    _nameless: Mapping[str, str] = field(default_factory=dict)
+    """Mailboxes of the source that have no name that could be used, and why: what is in them does not arrive."""
 
     async def run(self) -> Report:
         """Raises Refusal for wishes that cannot be, SideUnavailable, ProofRefusal."""
@@ -62,7 +64,12 @@ class Migration:
         both = Both(self.source, self.target, self.book, self.observer, Spelling(), wishes.again, wishes.dry_run)
         places = await self.source.places()
         there = await self.target.places()
-        courses, report.left_out = plan(places, there, self.book, wishes)
+        nameless = {name.decode("utf-8", "replace"): why for name, why in sorted(unlisted(self.source).items())}
+        courses, report.left_out = plan(places, there, self.book, wishes, nameless)
+        for each in report.left_out:
+            nameless.pop(each.mailbox, None)
+        self._nameless = nameless
+        report.aside += [Aside(name, 0, why, False) for name, why in nameless.items()]
         by_name = {place.name: place for place in places}
 
         async def ready(number: int) -> Course:
@@ -190,6 +197,8 @@ class Migration:
             await at_once([[number] for number in range(len(stretches))], read)
             for stretch in stretches:
                 await prove(both, stretch, writer, depth)
+            for name, why in self._nameless.items():
+                writer.write(MailboxLine(name, "", "", "", why))
             writer.finish()
         finally:
             writer.abort()
@@ -212,8 +221,6 @@ class Migration:
             f"{name}: the target keeps no keywords {' '.join(sorted(words))}."
             for name, words in sorted(dropped.items())
         ]
-        unlisted: Mapping[bytes, str] = getattr(self.source, "left_out_mailboxes", {})
-        report.left_out += [LeftOut(name.decode("utf-8", "replace"), why) for name, why in sorted(unlisted.items())]
         if stripped := sum(each.stripped for each in report.mailboxes):
             report.notes.append(f"{stripped} were taken only without their keywords.")
         if gone := sum(each.gone for each in report.mailboxes):

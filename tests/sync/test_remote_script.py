@@ -325,6 +325,28 @@ def test_one_unreadable_message_spoils_no_other() -> None:
     on(bare, act)
 
 
+@pytest.mark.parametrize("nothing", [b"NIL", b'""', b"{0}\r\n"])
+def test_a_message_of_which_nothing_comes_is_not_taken_for_an_empty_one(nothing: bytes) -> None:
+    """Cyrus and Zimbra say NIL, and OK, of a message whose file is lost: it counted as copied, with nothing in it."""
+
+    class Lossy(Bare):
+        def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+            said = super().do_uid_fetch(session, rest)
+            whole = rb"(UID 2 [^\r\n]*BODY\[\](?:<0>)?) \{[0-9]+\}\r\n" + re.escape(lost)
+            return re.sub(whole, rb"\1 " + nothing, said)
+
+    bare, lost = Lossy(), message(2).data
+    for data in (message(1).data, lost, b"", message(3).data):
+        bare.put(b"INBOX", data)
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        found = await all_of(side)
+        assert {uid: one.data for uid, one in found.items()} == {1: message(1).data, 3: b"", 4: message(3).data}
+        assert side.unreadable == {("INBOX", 2): Withheld(f"of its {len(lost)} octets none is given")}
+
+    on(bare, act)
+
+
 def test_a_run_sets_aside_what_the_server_does_not_give(tmp_path: Path) -> None:
     bare, disk, clock = Damaged(), Disk(), ManualClock()
     for number in range(3):

@@ -3,9 +3,10 @@
 Workers, one a connection, take batches of UIDs in the order they were asked for, keep two commands under way each, and
 put what comes into one queue of a bounded number of octets: a slow taker stops the reading, and TCP stops the server.
 
-No size is asked for or believed. Each message is asked for up to `piece` octets; one that is that long is larger: it
-comes in pieces, alone, by way of the spool, until a piece is shorter than asked. So memory holds a single large
-message, and an interrupted download goes on behind its last piece.
+No size is asked for or believed, but of a message of which nothing came: an empty one, or one that the server has lost
+(some say NIL then, and OK), which is withheld. Each message is asked for up to `piece` octets; one that is that long is
+larger: it comes in pieces, alone, by way of the spool, until a piece is shorter than asked. So memory holds a single
+large message, and an interrupted download goes on behind its last piece.
 
 A lost connection gives its batches back; another one goes on. The message whose turn it was is suspect: it is asked for
 once more, by itself, behind all others, and withheld where the connection ends at it again. By itself it comes in small
@@ -286,6 +287,7 @@ class _Worker:
         self._under_way: deque[tuple[bytes, list[int]]] = deque()
         self._items: dict[int, dict[bytes, Value]] = {}
         self._large: list[tuple[int, dict[bytes, Value]]] = []
+        self._empty: list[tuple[int, dict[bytes, Value]]] = []
         self._asked: set[int] = set()  # and not come
         self._first = b"%b[]<0>" % download._body
         self._names = (self._first, b"%b[]" % download._body)
@@ -296,11 +298,13 @@ class _Worker:
         """Until there are no batches left. Raises Lost, with what has not come given back."""
         self._connection.reader.bodies = True
         try:
-            while self._send() or self._under_way or self._large:
+            while self._send() or self._under_way or self._large or self._empty:
                 if self._under_way:
                     await self._one_answer()
                 if self._large and not self._under_way:
                     await self._take_large()
+                if self._empty and not self._under_way:
+                    await self._take_empty()
         except BadAnswer as error:
             self._connection.abort()
             self._return(self._turn())
@@ -328,6 +332,7 @@ class _Worker:
             self._download.give_back([uid for uid in uids if uid in self._asked])
         begun = self._large[0][0] if self._large and self._part_came else None
         self._download.give_back([uid for uid, _ in self._large if uid not in (blamed, begun)])
+        self._download.give_back([uid for uid, _ in self._empty])
         if begun is not None:
             self._download.go_on(begun)
         if blamed is not None:
@@ -340,6 +345,7 @@ class _Worker:
         while (
             len(self._under_way) < _UNDER_WAY
             and not self._large
+            and not self._empty
             and not (self._under_way and download.small(self._under_way[-1][1][0]))
             and (batch := download.take(not self._begun)) is not None
         ):
@@ -404,6 +410,9 @@ class _Worker:
                 for _, each in self._large:  # asked for again, with the rest of it
                     each.pop(self._first, None)
             return
+        if not body:
+            self._empty.append((uid, items))
+            return
         await self._download.put(self._message(uid, items, body))
 
     def _body(self, items: dict[bytes, Value]) -> bytes | None:
@@ -424,6 +433,29 @@ class _Worker:
             email=email.decode("latin-1") if isinstance(email, bytes) else None,
             thread=thread.decode("latin-1") if isinstance(thread, bytes) else None,
         )
+
+    async def _take_empty(self) -> None:
+        """Those of which nothing came, and of which the server says that there is nothing; the others are withheld."""
+        sizes: dict[int, Value] = {}
+
+        def hear(answer: Data | Status) -> None:
+            if isinstance(answer, Data) and answer.word == b"FETCH":
+                items = parse_fetch(answer)
+                uid = items.get(b"UID")
+                if isinstance(uid, int) and b"RFC822.SIZE" in items:
+                    sizes[uid] = items[b"RFC822.SIZE"]
+
+        for numbers, _ in sets(sorted(uid for uid, _ in self._empty)):
+            status = await self._connection.patiently((b"UID FETCH " + numbers + b" (UID RFC822.SIZE)",), hear)
+            check(status, self._name)
+        while self._empty:
+            uid, items = self._empty[0]
+            size = sizes.get(uid)
+            if size == 0:
+                await self._download.put(self._message(uid, items, b""))
+            elif size is not None:  # else it is gone meanwhile
+                self._account.unreadable[self._name, uid] = Withheld(f"of its {size!r} octets none is given")
+            self._empty.pop(0)
 
     # Large messages ------------------------------------------------------------------------------------
 

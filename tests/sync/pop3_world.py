@@ -89,6 +89,8 @@ class Server:
     retrieved: Counter[bytes] = field(default_factory=Counter)
     deadly: set[bytes] = field(default_factory=set)
     """Messages that it dies of when they are asked for."""
+    hollow: set[bytes] = field(default_factory=set)
+    """Messages of which it gives nothing, and +OK."""
     gone: list[bytes] = field(default_factory=list)
     """What QUIT removed."""
     last: int = 0
@@ -176,6 +178,8 @@ class Session:
     def do_retr(self, rest: bytes) -> bytes:
         data = self.server.data(self.kept[int(rest) - 1])
         self.server.retrieved[data] += 1
+        if self.kept[int(rest) - 1].data in self.server.hollow:
+            return b"+OK\r\n.\r\n"
         if self.kept[int(rest) - 1].data in self.server.deadly:
             self.ended = True
             return b"+OK\r\n" + data[:100]

@@ -445,6 +445,23 @@ def test_a_message_that_cannot_be_read_holds_up_no_other(tmp_path: Path) -> None
     assert [(one.number, one.reason) for one in report.left] == [(2, 'the server says: "not without UTF8"')]
 
 
+def test_a_message_of_which_nothing_comes_is_neither_stored_nor_deleted(tmp_path: Path) -> None:
+    """A server that has lost the message's file, and says +OK."""
+    who, server = client(tmp_path, delete_after=0), three()
+    server.put(b"")
+    lost = server.mails[1].data
+    server.hollow = {lost}
+    report = run(who, server)
+    assert (report.downloaded, report.deleted) == (3, 3)
+    assert [(one.number, one.reason) for one in report.left] == [
+        (2, f"of its {len(lost)} octets the server gives none")
+    ]
+    assert [mail.data for mail in server.mails] == [lost]
+    server.hollow = set()
+    assert run(who, server).deleted == 1
+    assert lost in who.target.all()
+
+
 def test_a_refused_dele_is_told_and_tried_again(tmp_path: Path) -> None:
     who, server = client(tmp_path, delete_after=0), three(refuses={b"DELE 2": b"-ERR no\r\n"})
     report = run(who, server)

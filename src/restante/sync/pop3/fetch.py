@@ -41,6 +41,8 @@ BATCH_OCTETS = 4 << 20
 """What is stored at once, and one more is read meanwhile."""
 HEADERS = 1000
 """Headers compared at once."""
+EMPTY = 4
+"""Octets by which LIST may be wrong about a message that is empty: line ends that are counted otherwise."""
 TOP_WORTH = 4 << 10
 """Octets from which on a header is asked for first, where something of that very size may be the message."""
 TOP_LARGE = 128 << 10
@@ -339,6 +341,10 @@ class _Run:
                 answered += 1
                 if not status.ok:
                     self._leave(one, f'the server says: "{status.shown}"')
+                    continue
+                if one.size > len(data) + EMPTY and not data.strip():
+                    # Stored as an empty one it would be deleted, and the server may find it again.
+                    self._leave(one, f"of its {one.size} octets the server gives none")
                     continue
                 batch.append((one, data))
                 octets += len(data)

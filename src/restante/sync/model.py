@@ -75,7 +75,8 @@ class Changes(Record):
     there, or never have known them. cursor: opaque, for the next `Side.changes`; it stands for the state in which this
     was read, or one before. validity: of the mailbox when it was read. emails: permanent identities (EMAILID) where the
     side has them, else None. lasting: a message keeps its identity whatever is done with it; False where another
-    program may give it another one (a Maildir's file names).
+    program may give it another one (a Maildir's file names). receded: the mailbox is in a state before the
+    cursor's, so that UIDs may be other messages' by now (then it is full); restored: that is sure.
     """
 
     validity: str
@@ -86,6 +87,8 @@ class Changes(Record):
     vanished: array[int] = field(default_factory=lambda: array("Q"))
     emails: list[str | None] | None = None
     lasting: bool = True
+    receded: bool = False
+    restored: bool = False
 
 
 class Outline(Value, frozen=True):

@@ -16,11 +16,14 @@ from .context import Context
 
 MOST_ASKED = 5_000
 """Messages that we added to a mailbox whose EMAILIDs are asked for."""
+SAMPLE = 100
+"""Messages looked at to tell whether UIDs are other messages' now: of a mailbox the newest."""
 
 
 class Look(Record):
     """One mailbox in this pass. ends: sides that have to be asked. changes: what they told. rows: messages of the base
-    that something happened to. differences: by side. listings: digests of full listings."""
+    that something happened to. differences: by side. listings: digests of full listings. reused: sides that have given
+    UIDs that the base knows to other messages."""
 
     joint: Joint
     ends: list[End]
@@ -29,6 +32,7 @@ class Look(Record):
     differences: dict[End, Difference] = field(default_factory=dict)
     listings: dict[End, bytes] = field(default_factory=dict)
     void: set[End] = field(default_factory=set)
+    reused: set[End] = field(default_factory=set)
 
     @property
     def key(self) -> int:
@@ -50,6 +54,16 @@ async def gather(context: Context, found: list[Look], *, dry_run: bool) -> list[
     asked = [(look, end) for look in found for end in look.ends]
     await context.each(asked, ask, lambda item: (item[0].key, item[1]))
     complete = [look for look in found if len(look.changes) == len(look.ends)]
+    receded = [(look, end) for look in complete for end, changes in look.changes.items() if changes.receded]
+    if receded:
+        failed = {(look.key, end) for look, end in receded}
+
+        async def see(item: tuple[Look, End]) -> None:
+            await _see_whose(context, *item)
+            failed.discard((item[0].key, item[1]))
+
+        await context.each(receded, see, lambda item: (item[0].key, item[1]))
+        complete = [look for look in complete if not any((look.key, end) in failed for end in look.changes)]
     void = [(look, end) for look in complete for end in look.changes if _is_void(look, end)]
     if void and not dry_run:
         from .renumber import renumber
@@ -83,8 +97,30 @@ async def _learn_emails(context: Context, looks: list[Look]) -> None:
             found.emails += [(key, emails[uid]) for uid, key in unknown.items() if uid in emails]
 
 
+async def _see_whose(context: Context, look: Look, end: End) -> None:
+    """Whether UIDs that the base knows are other messages' now, by what the newest are known by: a server that was
+    restored from an older state gives out again what it gave out since. Others only have lost what they knew of
+    changes, or reckon UIDNEXT by what is there. One that alters headers leaves date or size. Raises
+    MailboxUnavailable."""
+    changes, messages = look.changes[end], context.state.messages
+    if changes.restored:
+        look.reused.add(end)
+        return
+    keys = {uid: key for uid, key, *_ in messages.lines(look.key, end, changes.uids[-SAMPLE:])}
+    contents = messages.contents(list(keys.values()))
+    for outline in await context.sides[end].outlines(context.name(look.key, end), sorted(keys)):
+        was = contents.get(keys[outline.uid])
+        if was is None or outline.mark == was.mark:
+            continue
+        sizes = {outline.size, was.size} - {None}
+        if outline.received != was.received or len(sizes) > 1:
+            look.reused.add(end)
+
+
 def _is_void(look: Look, end: End) -> bool:
     known = look.joint.known(end)
+    if known is not None and end in look.reused:
+        return True
     return known is not None and known.validity not in (None, look.changes[end].validity)
 
 

@@ -1,4 +1,5 @@
-"""UIDVALIDITY changed: the same messages under other UIDs, most likely. The base gets the new ones, in columns.
+"""UIDVALIDITY changed, or UIDs were given out again: the same messages under other UIDs, most likely. The base gets
+the new ones, in columns.
 
 Messages are known again by EMAILID, else by mark, size and date; bodies are read only where these leave a doubt. What
 is not found again counts as removed, with the brake before it. All is noted in one commit, before anything else is
@@ -50,6 +51,7 @@ async def renumber(context: Context, look: Look, end: End) -> None:
     assert pair is not None
     one, two = (known, pair.two) if end is End.ONE else (pair.one, known)
     look.joint.pair = Pair(pair.key, one, two)
+    look.reused.discard(end)
 
 
 def _stand(context: Context, pair: int) -> None:

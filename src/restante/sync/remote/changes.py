@@ -8,6 +8,9 @@
 All of a large mailbox is listed in pages, newest first, where the server can (PARTIAL; RFC 9394 3.3): a connection that
 ends in between costs a page, not the list.
 
+A server whose UIDNEXT or HIGHESTMODSEQ is lower than it was may have been restored from an older state: what changed
+since, it cannot tell, and all is listed (`Changes.receded`).
+
 A cursor stands for the state in which the mailbox was opened; what comes after that, messages that arrive while the
 list is read included, is left for the next time. No answer is believed that has fewer messages than the server says
 there are: what is missing from a list would be removed on the other side.
@@ -64,13 +67,16 @@ class Cursor(Value, frozen=True):
 
 class Listing(Record):
     """All messages of a mailbox, as far as they have been listed: of the state `first`. Rows come in pages, the newest
-    first, each ascending. high: UIDs up to it lack; None: nothing has been asked yet. ends: of the pages, in rows."""
+    first, each ascending. high: UIDs up to it lack; None: nothing has been asked yet. ends: of the pages, in rows.
+    receded, restored: see `Changes`."""
 
     first: Selected | None = None
     cursor: str = ""
     rows: Rows = field(default_factory=Rows)
     high: int | None = None
     ends: list[int] = field(default_factory=list)
+    receded: bool = False
+    restored: bool = False
 
     def in_order(self) -> Rows:
         """The rows, the page with the lowest UIDs first."""
@@ -91,8 +97,11 @@ async def changes(account: Account, name: str, since: str | None) -> Changes:
         try:
             async with account.pool.borrow(raw) as connection:
                 if listing.first is None:
-                    return await _changes(account, connection, name, raw, Cursor.of(since), listing)
-                return await _go_on(account, connection, name, raw, listing)
+                    found = await _changes(account, connection, name, raw, Cursor.of(since), listing)
+                else:
+                    found = await _go_on(account, connection, name, raw, listing)
+                found.receded, found.restored = listing.receded, listing.restored
+                return found
         except Lost:
             if len(listing.ends) == pages:  # no page has come since
                 raise
@@ -108,18 +117,33 @@ async def _changes(
         # Without known UIDs, which would confine the answer to them: new messages are asked for by the same command.
         parameters = b" (QRESYNC (%d %d))" % (since.validity, since.modseq)
         selected = await connection.select(raw, name, False, parameters, rows, _hearer(rows))
-        found = _by_qresync(account, selected, rows, since)
+        found = None if _receded(selected, since) else _by_qresync(account, selected, rows, since)
     else:
         selected = await connection.select(raw, name, False, b" (CONDSTORE)" if condstore else b"")
         found = None
-        if since is not None and since.modseq and condstore:
+        if since is not None and since.modseq and condstore and not _receded(selected, since):
             found = await _by_condstore(account, connection, name, selected, rows, since)
     account.validities[name] = selected.validity
+    if since is not None and _receded(selected, since):
+        listing.receded = True
+        listing.restored = 0 < (selected.modseq or 0) < since.modseq and _gives_less(selected, since)
     if found is not None and since is not None:
         found = await _came_and_went(account, connection, name, selected, since, found)
     if found is None:
         found = await _all(account, connection, name, selected, listing)
     return found
+
+
+def _receded(selected: Selected, since: Cursor) -> bool:
+    """The mailbox is in a state before the cursor's. UIDNEXT must not fall while UIDVALIDITY stays (RFC 9051 2.3.1.1),
+    nor HIGHESTMODSEQ. Each may all the same: Dovecot's HIGHESTMODSEQ where its indexes were lost, and UIDNEXT where it
+    is reckoned by what is there. Both at once are a server that was restored."""
+    lower = _gives_less(selected, since) or (selected.modseq or 0) < since.modseq
+    return selected.validity == since.validity and lower
+
+
+def _gives_less(selected: Selected, since: Cursor) -> bool:
+    return selected.uidnext is not None and selected.uidnext < since.uidnext
 
 
 def _by_qresync(account: Account, selected: Selected, rows: Rows, since: Cursor) -> Changes | None:

@@ -1,0 +1,120 @@
+"""A server in a state before the one it was seen in, UIDVALIDITY and all: restored from a backup, most likely."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from restante.clock import ManualClock
+from restante.sync.engine import run
+from restante.sync.remote import RemoteSide
+from restante.sync.settings import CopySettings, Report
+from restante.sync.state import State
+
+from .memory import Disk, MemorySide
+from .remote_script import Bare, Script, Session
+from .scripted import message, on
+
+
+class Telling(Bare):
+    """Tells UIDNEXT, and HIGHESTMODSEQ where `modseq` is not 0. reckons: UIDNEXT by what is there, as some do."""
+
+    reckons = False
+
+    def __init__(self, modseq: int = 0) -> None:
+        super().__init__()
+        self.modseq = modseq
+        self.offers = b" CONDSTORE" if modseq else b""
+
+    def _next(self) -> int:
+        return max(self.boxes[b"INBOX"], default=0) + 1 if self.reckons else self.next[b"INBOX"]
+
+    def do_select(self, session: Session, rest: bytes) -> bytes:
+        told = b"* OK [UIDNEXT %d] x\r\n" % self._next()
+        told += b"* OK [HIGHESTMODSEQ %d] x\r\n" % self.modseq if self.modseq else b""
+        return told + super().do_select(session, rest)
+
+    def do_status(self, session: Session, rest: bytes) -> bytes:
+        if not self.modseq:
+            return super().do_status(session, rest)
+        numbers = (self.validity[b"INBOX"], self.modseq, len(self.boxes[b"INBOX"]))
+        return b"* STATUS INBOX (UIDVALIDITY %d HIGHESTMODSEQ %d MESSAGES %d)\r\n" % numbers
+
+    def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+        _, since, number = rest.rstrip(b")").partition(b"CHANGEDSINCE ")
+        return super().do_uid_fetch(session, rest) if not since or int(number) < self.modseq else b""
+
+    def deliver(self, first: int, last: int) -> None:
+        for number in range(first, last + 1):
+            self.put(b"INBOX", message(number).data + b"y" * number)
+
+    def forget(self, first: int) -> None:
+        """Back to the state in which that UID was given out next."""
+        box = self.boxes[b"INBOX"]
+        for uid in [uid for uid in box if uid >= first]:
+            del box[uid]
+        self.next[b"INBOX"] = first
+
+
+def copied(disk: Disk) -> list[int]:
+    return sorted(int(one.data.split()[1]) for one in disk.boxes["INBOX"].messages.values())
+
+
+def sync(bare: Bare, disk: Disk, folder: Path) -> Report:
+    async def act(side: RemoteSide, script: Script) -> Report:
+        state = State.open(folder / "state.db")
+        try:
+            return await run(CopySettings(), side, MemorySide(disk), state, ManualClock())
+        finally:
+            state.close()
+
+    return on(bare, act)
+
+
+@pytest.mark.parametrize("modseq", [0, 500])
+@pytest.mark.parametrize("came", [0, 3, 5])
+def test_what_comes_under_uids_that_were_others_is_copied_and_those_are_held(
+    tmp_path: Path, modseq: int, came: int
+) -> None:
+    bare, disk = Telling(modseq), Disk()
+    bare.deliver(1, 20)
+    assert sync(bare, disk, tmp_path).two.added == 20
+    bare.forget(16)
+    bare.modseq = modseq // 2
+    bare.deliver(101, 100 + came)
+    if came == 5 and not modseq:
+        return  # nothing shows it
+    report = sync(bare, disk, tmp_path)
+    if came or modseq:
+        assert [(one.reason, one.messages) for one in report.held] == [("renumbered", 5)]
+        assert copied(disk) == [*range(1, 21), *range(101, 101 + came)]
+    else:
+        assert copied(disk) == [*range(1, 16)]  # as if somebody had removed them
+    assert sync(bare, disk, tmp_path).changed == 0
+    assert len(bare.boxes[b"INBOX"]) == 15 + came
+
+
+def test_a_server_that_reckons_uidnext_by_what_is_there_removes_as_any_other(tmp_path: Path) -> None:
+    bare, disk = Telling(), Disk()
+    bare.reckons = True
+    bare.deliver(1, 20)
+    sync(bare, disk, tmp_path)
+    del bare.boxes[b"INBOX"][20]
+    report = sync(bare, disk, tmp_path)
+    assert (report.two.removed, report.held) == (1, ())
+    bare.deliver(21, 21)
+    assert sync(bare, disk, tmp_path).two.added == 1
+    assert copied(disk) == [*range(1, 20), 21]
+
+
+def test_flags_are_seen_on_a_server_whose_modification_sequence_has_begun_anew(tmp_path: Path) -> None:
+    """Dovecot's does where its indexes were lost: the counts alone show nothing."""
+    bare, disk = Telling(500), Disk()
+    bare.deliver(1, 3)
+    sync(bare, disk, tmp_path)
+    bare.modseq = 4
+    bare.boxes[b"INBOX"][2][0].add(b"\\Flagged")
+    report = sync(bare, disk, tmp_path)
+    assert (report.two.flagged, report.held) == (1, ())
+    assert sync(bare, disk, tmp_path).changed == 0

@@ -85,8 +85,8 @@ def encode_utf7(name: str) -> bytes:
 def decode_mailbox(raw: bytes, utf8: bool) -> str:
     """Text of a mailbox name or LIST pattern as sent. utf8: UTF-8, else modified UTF-7.
 
-    Raises BadSyntax; for a name with control characters, a very long one, and ASCII that is no modified UTF-7 ("R&D"),
-    it asks for NO [CANNOT]: any astring is right by the syntax, no mailbox has such a name (RFC 5530 3).
+    Raises BadSyntax; for a name with control characters, or a very long one, it asks for NO [CANNOT], since the syntax
+    is right.
     """
     if len(raw) > LONGEST:
         raise BadSyntax("That cannot be the name of a mailbox.", 0, b"CANNOT", True)
@@ -96,12 +96,7 @@ def decode_mailbox(raw: bytes, utf8: bool) -> str:
         except UnicodeDecodeError as error:
             raise BadSyntax("Mailbox name is not valid UTF-8", error.start) from error
     else:
-        try:
-            name = decode_utf7(raw)
-        except BadSyntax as error:
-            if not raw.isascii():
-                raise
-            raise BadSyntax(error.text, error.offset, b"CANNOT", True) from error
+        name = decode_utf7(raw)
     if _CONTROL.search(name):
         raise BadSyntax("A mailbox name holds no control characters", 0, b"CANNOT", True)
     return name

@@ -224,8 +224,18 @@ class Cursor:
     # Names ---------------------------------------------------------------------------------------------
 
     def mailbox(self) -> str:
-        """mailbox = "INBOX" / astring"""
-        return decode_mailbox(self._named_so(self.astring()), self.utf8)
+        """mailbox = "INBOX" / astring
+
+        Any astring is right by the syntax: ASCII that is no modified UTF-7 ("R&D") is NO [CANNOT], since no mailbox has
+        such a name (RFC 5530 3), not BAD.
+        """
+        raw = self._named_so(self.astring())
+        try:
+            return decode_mailbox(raw, self.utf8)
+        except BadSyntax as error:
+            if self.utf8 or error.no or not raw.isascii():
+                raise
+            raise BadSyntax(error.text, error.offset, b"CANNOT", True) from error
 
     def _named_so(self, raw: bytes) -> bytes:
         """The octets of a name or pattern, counted where they are to be decoded."""

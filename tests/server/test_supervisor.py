@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import select
 import signal
@@ -11,13 +13,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from restante.clock import ManualClock
+from restante.config.model import Config
 from restante.config.paths import lock_file, run_directory
+from restante.server.logs import make_logger
 from restante.server.status import WorkerStatus, collect
+from restante.server.supervisor import Supervisor
+from restante.server.worker import Surroundings
 
-from .support import PATIENCE, Client, eventually
+from .support import PATIENCE, Client, EchoRoom, eventually
 
 ROOT = Path(__file__).parents[2]
 IMAP = "imap=127.0.0.1:0"
@@ -161,6 +169,52 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
         status, errors = server.ended()
         assert status == 0
         assert f"worker died pid={victim} status=-9" in errors
+
+
+def supervisor_of(tmp_path: Path, log: io.StringIO) -> Supervisor:
+    clock = ManualClock()
+    around = Surroundings(
+        Config(), tmp_path, tmp_path, clock, os.urandom, make_logger("info", "plain", clock, log), None, None
+    )
+    return Supervisor(around, [], 1, EchoRoom().build)
+
+
+def test_a_process_that_cannot_be_started_for_want_of_room_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room() -> NoReturn:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    log = io.StringIO()
+    supervisor = supervisor_of(tmp_path, log)
+    child = supervisor._children[0]
+    monkeypatch.setattr(os, "fork", no_room)
+    descriptors = Path("/proc/self/fd")
+    before = len(list(descriptors.iterdir())) if descriptors.exists() else 0
+    for tries in (1, 2):
+        supervisor._fork_again(child)
+        assert child.restart_at is not None
+        assert child.pid == 0
+        assert log.getvalue().count("process cannot be started") == tries
+    assert os.strerror(errno.EAGAIN) in log.getvalue()
+    assert not before or len(list(descriptors.iterdir())) == before
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & {signal.SIGTERM, signal.SIGINT}
+    supervisor._finish()
+
+
+def test_a_worker_that_dies_on_a_disk_that_is_read_only_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(_path: Path, missing_ok: bool = False) -> NoReturn:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    supervisor = supervisor_of(tmp_path, io.StringIO())
+    child = supervisor._children[0]
+    child.pid = 999_999
+    monkeypatch.setattr(Path, "unlink", read_only)
+    supervisor._died(child, -9)
+    assert child.restart_at is not None
+    supervisor._finish()
 
 
 def test_a_server_goes_on_where_nobody_reads_its_log(tmp_path: Path) -> None:

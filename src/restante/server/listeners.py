@@ -12,6 +12,7 @@ in vain.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import grp
 import os
@@ -101,7 +102,8 @@ def close_all(bound: Sequence[Bound], *, unlink: bool = True) -> None:
     for one in bound:
         one.sock.close()
         if unlink and isinstance(one.address, UnixAddress):
-            Path(one.address.path).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # on a disk that is read-only now: who starts next sees that it is dead
+                Path(one.address.path).unlink(missing_ok=True)
 
 
 def _bind_tcp(service: Service, address: TcpAddress) -> list[Bound]:

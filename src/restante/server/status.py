@@ -7,6 +7,7 @@ The socket is the owner's alone (mode 0600). A client connects, reads to the end
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -73,7 +74,8 @@ class StatusSocket:
     def close(self) -> None:
         if self._server is not None:
             self._server.close()
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a disk that is read-only now: the next server tidies up
+                self._path.unlink(missing_ok=True)
 
 
 class _Answer(asyncio.Protocol):

@@ -159,7 +159,7 @@ class Supervisor:
         now = time.monotonic()
         for child in self._children:
             if child.restart_at is not None and child.restart_at <= now and not self._draining:
-                self._fork(child)
+                self._fork_again(child)
         if self._kill_at is not None and self._kill_at <= now:
             self._kill_at = None
             self._around.log.warning("workers did not end in time and are killed")
@@ -247,8 +247,13 @@ class Supervisor:
             return
         self._around.log.info("process has grown and gets a successor", pid=child.pid, grown=report.grown)
         successor = Child(number, background=child.background, replaces=child, housekeeping_in=report.housekeeping_in)
-        self._beside.append(successor)
-        self._fork(successor)
+        try:
+            self._fork(successor)
+        except OSError as error:
+            self._around.log.error("successor cannot be started", reason=error.strerror)
+            self._no_successor_before = time.monotonic() + PATIENCE
+        else:
+            self._beside.append(successor)
 
     def _succeed(self, child: Child, former: Child) -> None:
         """The successor serves: it takes the place, and the former one is told to retire."""
@@ -269,7 +274,8 @@ class Supervisor:
             child.report = -1
         if self._around.shared is not None and not child.background:
             self._around.shared.clear(child.number)
-        socket_path(self._around.run, pid).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that has become read-only ends no server; the next start tidies up
+            socket_path(self._around.run, pid).unlink(missing_ok=True)
         if child in self._beside:
             self._beside.remove(child)
             if child.replaces is not None:
@@ -282,7 +288,7 @@ class Supervisor:
             return
         now = time.monotonic()
         child.deaths = 1 if now - child.born >= STEADY else child.deaths + 1
-        wait = min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(child.deaths - 1, 20))
+        wait = _backoff(child.deaths)
         what = "background process died" if child.background else "worker died"
         self._around.log.error(what, pid=pid, status=status, restart_in=wait)
         if not self._announced and child.deaths >= STARTS:
@@ -291,13 +297,30 @@ class Supervisor:
             return
         child.restart_at = now + wait
 
+    def _fork_again(self, child: Child) -> None:
+        """In place of one that died. Where the system has no room for it, it is tried again later."""
+        try:
+            self._fork(child)
+        except OSError as error:
+            child.deaths += 1
+            wait = _backoff(child.deaths)
+            child.restart_at = time.monotonic() + wait
+            self._around.log.error("process cannot be started", reason=error.strerror, again_in=wait)
+
     def _fork(self, child: Child) -> None:
-        child.restart_at = None
-        child.born = time.monotonic()
+        """Raises OSError where the system has no room for another process."""
         read, write = os.pipe()
         _flush()
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            os.close(read)
+            os.close(write)
+            raise
+        child.restart_at = None
+        child.born = time.monotonic()
         if pid == 0:
             status = EXIT_FAILED
             try:
@@ -345,6 +368,11 @@ class Supervisor:
         self._notes.close()
         if self._around.background is not None:
             self._around.background.close()
+
+
+def _backoff(deaths: int) -> float:
+    """Seconds until the next try. deaths: in a row, 1 or more."""
+    return min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(deaths - 1, 20))
 
 
 def _flush() -> None:

@@ -305,7 +305,8 @@ class Hints:
             self._socket.close()
             self._socket = None
         if self._name is not None:
-            self._name.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # who finds it dead clears it away
+                self._name.unlink(missing_ok=True)
             self._name = None
         self._loop = None
 

@@ -46,3 +46,19 @@ def test_one_damaged_message_keeps_nobody_from_the_others(items: bytes, bodies: 
         assert b"T OK" in await client.do(b"FETCH 3:4 " + items)
 
     run(scenario)
+
+
+def test_a_large_message_whose_header_cannot_be_read_ends_no_session() -> None:
+    """It is read in pieces: nothing of its response may have gone out before the first."""
+
+    async def scenario(world: World) -> None:
+        await world.add(b"one", LARGE, LARGE, b"four")
+        break_message(world, 2)
+        client = await world.client(b"SELECT INBOX")
+        for items in (b"(FLAGS BODY.PEEK[HEADER])", b"BODY.PEEK[HEADER.FIELDS (X-OTHER)]", b"BODY.PEEK[TEXT]<0.10>"):
+            got = await client.do(b"FETCH 1:4 " + items)
+            assert re.findall(rb"\* (\d+) FETCH", got) == [b"1", b"3", b"4"]
+            assert b"T NO [CORRUPTION] " in got
+        await client.ok(b"NOOP")
+
+    run(scenario)

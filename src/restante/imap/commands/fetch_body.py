@@ -162,10 +162,17 @@ async def send(session: ImapSession, plan: Plan, heads: Sequence[bytes], rows: S
         else:
             for head, message in zip(told, group, strict=True):
                 await _check(session, message)
+                mark = session.mark()
                 session.write(head)
                 try:
                     complete = await _send_sections(session, plan, message) and complete
-                except Refusal as refusal:  # there is no way to say so within a response
+                except Refusal as refusal:
+                    if session.take_back(mark):
+                        if not isinstance(refusal, Damaged):
+                            raise
+                        damaged = refusal
+                        continue
+                    # There is no way to say so within a response.
                     session.connection.log("message not read", reason=refusal.code, cause=cause_of(refusal))
                     raise SelectedLost(b"A message could not be read to its end.", code_of(refusal)) from refusal
                 session.write(b")\r\n")

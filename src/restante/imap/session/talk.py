@@ -18,12 +18,13 @@ FLUSH = 256 * 1024
 class Talk:
     """The speaking side of a session."""
 
-    __slots__ = ("_out", "connection", "dialect", "gathered")
+    __slots__ = ("_handed_over", "_out", "connection", "dialect", "gathered")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.dialect = Dialect()
         self._out: list[bytes] = []
+        self._handed_over = 0
         self.gathered = 0
         """Octets that wait to be handed over."""
 
@@ -31,6 +32,19 @@ class Talk:
         """Gather octets for the peer."""
         self._out.append(data)
         self.gathered += len(data)
+
+    def mark(self) -> tuple[int, int]:
+        """How far the output has come: for `take_back`."""
+        return self._handed_over, len(self._out)
+
+    def take_back(self, mark: tuple[int, int]) -> bool:
+        """Forget what was written since `mark`. Where some of it has been handed over nothing is forgotten: False."""
+        handed_over, pieces = mark
+        if handed_over != self._handed_over:
+            return False
+        self.gathered -= sum(map(len, self._out[pieces:]))
+        del self._out[pieces:]
+        return True
 
     def text(self, said: bytes) -> bytes:
         """A text for people in the client's language (RFC 5255 3)."""
@@ -53,6 +67,7 @@ class Talk:
             return
         data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
         self._out.clear()
+        self._handed_over += 1
         self.gathered = 0
         kept_up = self.connection.send(data)
         del data  # not held while the peer is slow
@@ -67,6 +82,7 @@ class Talk:
         self._out.append(response)
         self.connection.write(b"".join(self._out))
         self._out.clear()
+        self._handed_over += 1
         self.gathered = 0
 
     async def flush_if_full(self) -> None:

@@ -20,6 +20,7 @@ import asyncio
 from typing import cast
 
 from ..connection import ConnectionLost, ServerStopping
+from .browser import is_http_request
 from .deflate import DeflateFailed, DeflateLayer, Inflater
 from .inbound import Inbound, StreamHost
 from .secure import TlsFailed, TlsLayer
@@ -44,6 +45,7 @@ class Stream(Inbound):
         "_discard",
         "_flushing",
         "_handshake",
+        "_heard",
         "_inflate",
         "_outgoing",
         "_outgoing_size",
@@ -71,6 +73,8 @@ class Stream(Inbound):
         self._certificate: Certificate | None = None
         self._handshake: asyncio.Future[None] | None = None
         self._discard: int | None = None
+        self._heard = False
+        """Something has come from the peer, in the clear or through TLS."""
 
     def log(self, event: str, **fields: object) -> None:
         """Log one event line of this connection."""
@@ -93,6 +97,14 @@ class Stream(Inbound):
             return
         if self._tls is not None:
             data = self._decrypt(self._tls, data)
+        if data and not self._heard:
+            self._heard = True
+            if is_http_request(data):
+                self.log("http refused")
+                self._eof = True
+                self._wake(None)
+                self.close()  # nothing of what follows is read
+                return
         if data:
             self._arrived(data)
 

@@ -366,6 +366,25 @@ def test_a_mailbox_of_a_plain_tree_is_in_the_way_of_no_file_of_the_tree(tmp_path
     run(tmp_path, act, layout=Layout.PLAIN, inbox="")
 
 
+def test_no_folder_is_put_where_nobody_looks_for_it(tmp_path: Path) -> None:
+    """It would look removed as soon as it is there."""
+    deep = "/".join("d" * 21)
+
+    async def act(one: MaildirSide) -> None:
+        await one.create(deep, None)
+        for name in ("a", "a/b"):
+            await one.create(name, None)
+        for name, new in (("a/b", f"{deep}/b"), ("a", f"{deep[:-2]}/a")):
+            with pytest.raises(MailboxUnavailable, match="deeper"):
+                await one.rename(name, new)
+        with pytest.raises(MailboxUnavailable, match="deeper"):
+            await one.create(f"{deep}/d", None)
+        selectable = [each.name for each in await one.places() if each.selectable]
+        assert selectable == ["INBOX", "a", "a/b", deep]
+
+    run(tmp_path, act, layout=Layout.PLAIN)
+
+
 @pytest.mark.parametrize("layout", [Layout.MAILDIRPP, Layout.PLAIN])
 @pytest.mark.parametrize("read_only", [False, True])
 def test_a_folder_whose_name_is_no_utf_8_is_a_mailbox(tmp_path: Path, layout: Layout, read_only: bool) -> None:

@@ -18,7 +18,7 @@ from ..dotlock import Locked
 from ..model import Place
 from ..side import MailboxUnavailable
 from . import marker, subscriptions
-from .layout import INBOX, MAKING, REMOVED, Layout
+from .layout import DEEPEST, INBOX, MAKING, REMOVED, Layout
 from .look import open_folder
 from .marker import Marker, new_id
 from .scan import unique_names_in
@@ -59,7 +59,14 @@ def _free_path(tree: Tree, name: str) -> str:
     path, number = wanted, 2
     while path.lower() in taken or (tree.root / path).is_symlink():  # a link to another mailbox is none of its own
         path, number = f"{wanted}_{number}", number + 1
+    _see_depth(name, path)
     return path
+
+
+def _see_depth(name: str, path: str) -> None:
+    """Raises MailboxUnavailable where nobody would see the folder: a look goes no deeper (`layout.DEEPEST`)."""
+    if path.count("/") > DEEPEST:
+        raise MailboxUnavailable(f"The folder of {name} would lie deeper than folders are looked for.")
 
 
 def _is_bare(tree: Tree, path: str) -> bool:
@@ -151,6 +158,9 @@ def _rename_folder(tree: Tree, path: str, name: str, new: str) -> None:
     target = _free_path(tree, new)
     if (tree.root / target).exists():
         raise MailboxUnavailable(f"There is a folder in the place of {new} already.")
+    if tree.shape.layout is Layout.PLAIN:
+        for child in tree.children(name):
+            _see_depth(child, target + tree.known(child).path[len(path) :])
     above = _make_above(tree, target)
     _announce(tree, path, target, name, new)
     if tree.shape.layout is Layout.PLAIN:

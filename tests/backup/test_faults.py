@@ -178,6 +178,32 @@ def test_a_message_whose_pieces_were_not_written_is_written_by_the_next_run(tmp_
     play(scene())
 
 
+@pytest.mark.parametrize("gone", [5, 6, 7])
+def test_prune_lists_no_message_of_which_pieces_were_not_written(tmp_path: Path, gone: int) -> None:
+    """It was removed before the next run, and comes back after the pack with its list was taken into an index."""
+
+    async def scene() -> None:
+        world = World(tmp_path, Disordered(tmp_path / "backup"))
+        await world.fill()
+        large = [message(n, random.Random(n).randbytes(3 << 20).hex()) for n in range(8)]
+        await put(world.ann, "INBOX", *large)
+        with pytest.raises(LocationFailed):
+            await world.take()
+        assert isinstance(world.location, Disordered)
+        world.location.failing = False
+        await world.ann.expunge(1, ((gone, gone),), deleted_only=False)
+        await world.take()
+        prune(world.repository(), Keep(last=9), NOW)
+        prune(world.repository(), Keep(last=9), NOW + GRACE)
+        assert verify(world.repository(), NOW, everything=True).right
+        await put(world.ann, "INBOX", large[gone - 1])
+        await world.take()
+        assert verify(world.repository(), NOW, everything=True).right
+        await world.engine.close()
+
+    play(scene())
+
+
 def test_a_full_run_writes_pieces_again_that_went_with_a_damaged_pack(tmp_path: Path) -> None:
     """Of a message whose list of pieces is in another pack, since it came later: the same attachment."""
 

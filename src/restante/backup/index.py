@@ -336,9 +336,12 @@ class Index:
                 yield part, position
                 position += 1
 
-    def merged(self, without: Collection[str], condemned: Collection[str], most: int) -> Iterator[Part]:
-        """All files joined, without some packs, and cut where one has come to `most` records; at least one. Of what
-        lies in several packs, condemned ones come last. Held at once is one of them, beside what is read."""
+    def merged(
+        self, without: Collection[str], condemned: Collection[str], most: int, omit: Collection[bytes] = frozenset()
+    ) -> Iterator[Part]:
+        """All files joined, without some packs and some objects (`omit`, ids), and cut where one has come to `most`
+        records; at least one. Of what lies in several packs, condemned ones come last. Held at once is one of them,
+        beside what is read."""
         packs = {name: number for number, name in enumerate(name for name in self.packs if name not in without)}
         known = [self.packs[name] for name in packs]
         where = [[(packs.get(pack.name, -1), pack.name in condemned) for pack in part.packs] for part in self._parts]
@@ -349,7 +352,7 @@ class Index:
                 for at in part.beginning_with(octet):
                     record = part.records[at : at + RECORD_OCTETS]
                     number, last = numbers[int.from_bytes(record[ID_OCTETS : ID_OCTETS + 4], "little")]
-                    if number >= 0:
+                    if number >= 0 and not (omit and record[:ID_OCTETS] in omit):
                         middle = bytes([last]) + number.to_bytes(4, "little")
                         records.append(record[:ID_OCTETS] + middle + record[ID_OCTETS + 4 :])
             records.sort()

@@ -140,11 +140,12 @@ def prune(
     if sealed and (lacking or absent):
         # Who writes there without reading must not rely on what a snapshot names of which something is lost.
         note_gone(repository, [each.name for each in stay])
+    unwhole = _unwhole(repository, untold_packs, absent)
     _write_anew(repository, needed, done)
     due = _condemn(repository, needed, condemned, old_lists, now, done)
     many = len(old_indexes) > MANY_INDEXES + repository.index.records // RECORDS
     if location.append_only or due or absent or torn or untold_packs or many:
-        _merge_indexes(repository, done, old_indexes, absent.union(pack.name for pack in due), condemned)
+        _merge_indexes(repository, done, old_indexes, absent.union(pack.name for pack in due), condemned, unwhole)
     if sealed:
         note_gone(repository, [names.pack(pack.name, pack.mail) for pack in due])
     for pack in due:
@@ -362,11 +363,36 @@ def _unfinished(repository: Repository) -> set[str]:
     return twins - {names.sha_of(name) or "" for name, _ in repository.location.names(names.META)} - {""}
 
 
+def _unwhole(repository: Repository, packs: Sequence[Pack], absent: set[str]) -> set[bytes]:
+    """Ids of messages whose list of pieces is in one of these packs, and not all pieces anywhere: see
+    `Writer._is_whole`. An index would say of them that they are here."""
+    index, found = repository.index, set()
+
+    def there(piece: bytes) -> bool:
+        return any(spot.pack.name not in absent for spot in index.spots(piece))
+
+    for pack in packs:
+        for id, spot in index.of_pack(pack.name):
+            if spot.kind == Kind.RECIPE.value:
+                try:
+                    if not all(map(there, repository.pieces(spot))):
+                        found.add(id)
+                except Corrupt:
+                    continue  # which whoever reads it finds as well
+    return found
+
+
 def _merge_indexes(
-    repository: Repository, done: Pruned, old: Sequence[str], gone: set[str], condemned: dict[str, int]
+    repository: Repository,
+    done: Pruned,
+    old: Sequence[str],
+    gone: set[str],
+    condemned: dict[str, int],
+    omit: set[bytes],
 ) -> None:
-    """One index, without the packs that go, in place of those that were read. What a run writes meanwhile stays."""
-    for part in repository.index.merged(gone, condemned, RECORDS):
+    """One index, without the packs that go, and without some objects (ids), in place of those that were read. What a
+    run writes meanwhile stays."""
+    for part in repository.index.merged(gone, condemned, RECORDS, omit):
         repository.put_file(names.INDEX, part.encode())
     for name in old:
         _remove(repository, done, name)

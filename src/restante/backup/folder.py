@@ -20,12 +20,9 @@ TEMPORARY = ".tmp"
 
 _OPENING = (DESCRIPTOR, KEYS)
 
-UNREADABLE = frozenset(
-    {errno.EIO, errno.EBADMSG, errno.EISDIR, errno.ENXIO, errno.ELOOP, getattr(errno, "EUCLEAN", errno.EIO)}
-)
+UNREADABLE = frozenset({errno.EIO, errno.EBADMSG, errno.EISDIR, errno.ENXIO, getattr(errno, "EUCLEAN", errno.EIO)})
 """What a damaged file answers who reads it: a sector that cannot be read, checksums of a file system that do not agree;
-or what is none: a folder, a socket, a link that leads to itself. No more than that file is lost. (EUCLEAN is
-Linux's.)"""
+or what is none: a folder, a socket. No more than that file is lost. (EUCLEAN is Linux's.)"""
 
 
 class Folder(Location):

@@ -277,6 +277,31 @@ def test_a_change_of_nothing_is_not_called_a_change(bob: Cli) -> None:
     bob("domain", "set", "example.com", status=Exit.USAGE)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "room", "status"),
+    [
+        (["status"], "restante.cli.main", Exit.REFUSED),
+        (["sync"], "restante.sync.unchanged.again", Exit.TEMPORARY),
+        (["sync", "work"], "restante.sync.where", Exit.TEMPORARY),
+        (["backup", "list"], "restante.cli.backup_again", Exit.REFUSED),
+    ],
+)
+def test_an_interrupt_while_modules_are_loaded_is_a_line(arguments: list[str], room: str, status: Exit) -> None:
+    script = f"""
+import signal, sys
+class Pressed:
+    def find_spec(self, name, path=None, target=None):
+        if name == {room!r}:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Pressed())
+sys.argv[1:] = {arguments!r}
+from restante.cli.entry import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.split()) == (status, ["Aborted!"])
+
+
 class Interrupted:
     """A terminal at which somebody presses Ctrl-C, once, instead of an answer."""
 
@@ -306,8 +331,13 @@ def test_one_interrupt_ends_a_command_that_asks(monkeypatch: pytest.MonkeyPatch,
     async def work() -> None:
         answered.append(ask())
 
-    with pytest.raises(KeyboardInterrupt):
-        asyncio.run(work())
+    async def late() -> None:
+        signal.raise_signal(signal.SIGINT)  # before it asks
+        await work()
+
+    for each in (work, late):
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(each())
     assert not answered
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

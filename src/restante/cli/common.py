@@ -283,10 +283,15 @@ def heeding_interrupts() -> Iterator[None]:
     """While stdin is waited for, Ctrl-C ends the command at once.
 
     An event loop's own handler cancels its task, which takes note of that behind the answer only: the first Ctrl-C at a
-    question went unheard.
+    question went unheard. Raises KeyboardInterrupt where one came before.
     """
+    import asyncio
     import signal
 
+    with contextlib.suppress(RuntimeError):  # no loop runs
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise KeyboardInterrupt
     former = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield

@@ -32,6 +32,20 @@ def main() -> None:
     """Entry point of the `restante` script."""
     write_anything()
     arguments = sys.argv[1:]
+    try:
+        _begin(arguments)
+    except KeyboardInterrupt:  # while modules are loaded, before the command has its own way with it
+        _aborted()
+        sys.exit(1 if plain_sync(arguments) is None else 75)  # Exit.TEMPORARY, as a whole run that a signal ends
+
+
+def _aborted() -> None:
+    """As click has it."""
+    if sys.stderr is not None:  # it was closed before we began
+        sys.stderr.write("\nAborted!\n")
+
+
+def _begin(arguments: list[str]) -> None:
     completing = "_RESTANTE_COMPLETE" in os.environ
     plain = plain_sync(arguments)
     if plain is not None:
@@ -116,7 +130,7 @@ def begin_backup(arguments: list[str]) -> None:
         line = settle_run(run)
         status = _run_aside(run) if line is None else None
     except KeyboardInterrupt:
-        sys.stderr.write("Aborted!\n")  # as a whole run that a signal ends
+        _aborted()  # as a whole run that a signal ends
         sys.exit(1)
     except BrokenPipeError:
         _to_nowhere()

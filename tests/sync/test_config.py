@@ -289,6 +289,24 @@ def test_a_new_copy_reads_back_and_is_private(tmp_path: Path) -> None:
     assert list(file.parent.iterdir()) == [file]
 
 
+@pytest.mark.parametrize("table", ["copy.work", "copy.work.send"])
+def test_a_file_with_a_refresh_token_is_its_owners_alone(tmp_path: Path, table: str) -> None:
+    """As a password's file is."""
+    oauth2 = 'oauth2 = { endpoint = "https://x.example/t", client_id = "c", refresh_token = "r" }\n'
+    text = ONE + SEND + oauth2 if table.endswith("send") else ONE.replace(ONE.splitlines(True)[4], oauth2)
+    file = tmp_path / "sync.toml"
+    file.write_text(text)
+    for mode in (0o644, 0o640, 0o602):
+        file.chmod(mode)
+        with pytest.raises(ConfigError, match="chmod 600"):
+            load_copies(file)
+    file.chmod(0o600)
+    assert list(load_copies(file).copies) == ["work"]
+    file.write_text(ONE)
+    file.chmod(0o644)
+    assert list(load_copies(file).copies) == ["work"]
+
+
 @pytest.mark.parametrize(
     "old", ["# mine", "# mine\n", ONE, "data = '/x' # so\n\n\n[copy.a] # no\n" + ONE[ONE.index("imap") :]]
 )

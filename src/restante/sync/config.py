@@ -280,9 +280,14 @@ class Copies(Value, frozen=True):
 
 
 def load_copies(file: Path) -> Copies:
-    """Read and check a file of copies. Raises ConfigError."""
+    """Read and check a file of copies. Raises ConfigError, also where others may read a refresh token in it."""
     stamp = record.stamp(str(file))  # before it is read: what is written meanwhile gives it another one
-    return replace(parse_copies(read_text(file), file), stamp=stamp)
+    found = parse_copies(read_text(file), file)
+    tokens = (table.oauth2.refresh_token for copy in found.copies.values() for table in (copy, copy.send))
+    if any(tokens) and file.stat().st_mode & 0o077:
+        text = "others may read it, and it holds a refresh token, which lets them in."
+        raise ConfigError(str(file), 0, text, f"Make it yours: chmod 600 {file}")
+    return replace(found, stamp=stamp)
 
 
 def parse_copies(text: str, file: Path) -> Copies:

@@ -14,10 +14,11 @@ from .config import CHOICES, RANGES, CopyTable
 HEAD = """# Configuration of copies
 
 Made from the code by `python -m restante.sync.reference`. `restante sync` reads one TOML file:
-`~/.config/restante/sync.toml` (on macOS `~/Library/Application Support/restante/sync.toml`), or what
-`--config FILE` names. `restante sync init NAME ...` adds a copy to it, and leaves all else in the file as it is. It has
-mode 0600, since it may hold secrets. An unknown key or a wrong value is refused with file, line and the key that was
-probably meant; so is a key that would do nothing, such as `exclude` where mail comes by POP3.
+`~/.config/restante/sync.toml` (on macOS `~/Library/Application Support/restante/sync.toml`), or what `--config FILE`
+names. `restante sync init NAME ...` adds a copy to it, and leaves all else in the file as it is. It has mode 0600,
+since it may hold secrets; with a `refresh_token` in it, it is refused where others may read it. An unknown key or a
+wrong value is refused with file, line and the key that was probably meant; so is a key that would do nothing, such as
+`exclude` where mail comes by POP3.
 
 Each copy is a table `[copy.NAME]`:
 

@@ -237,3 +237,28 @@ def test_what_close_removed_unheard_is_told_of_the_mailbox_that_was_left(
         await silent(ann)
 
     run(scenario)
+
+
+def test_unseen_is_told_where_somebody_else_removed_what_close_was_to_remove(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client takes off its marked message by itself, whoever removed it; one that came makes up for it."""
+    expunge = SqliteStore.expunge
+
+    async def scenario(world: World) -> None:
+        await shared(world)
+        await world.add(b"one", account="id-ann")
+        events = b"(MessageNew MessageExpunge FlagChange)"
+        groups = b"(selected %b) (personal %b)" % (events, events)
+        ann = await world.client(b"NOTIFY SET " + groups, b"SELECT INBOX", user=b"ann")
+        unseen = ann.session.view.mailbox.unseen
+        await ann.ok(b"STORE 1 +FLAGS.SILENT (\\Deleted)")
+        other = world.engine.account("id-ann")
+
+        async def behind(store: SqliteStore, key: int, ranges: UidRanges | None, **how: Any) -> Removed:
+            await expunge(other, key, None)  # type: ignore[arg-type]  # the engine's accounts are of this kind
+            await world.add(b"more", account="id-ann")
+            return await expunge(store, key, ranges, **how)
+
+        monkeypatch.setattr(SqliteStore, "expunge", behind)
+        assert b" UNSEEN %d" % unseen in await ann.ok(b"CLOSE")
+
+    run(scenario)

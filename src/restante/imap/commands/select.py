@@ -94,8 +94,8 @@ async def close(session: ImapSession, _command: Close) -> Reply:
         # The right may just have been taken (RFC 4314 4: CLOSE then leaves the messages and succeeds), or the mailbox.
         with suppress(NoPermission, NoSuchMailbox):
             removed = await session.selected_store.expunge(view.mailbox.key, None)
-            if removed.modseq and removed.before > view.mailbox.highest_modseq:
-                view.held_back = True  # somebody may just have marked some of them: NOTIFY then tells what is left
+            if removed.before > view.mailbox.highest_modseq:
+                view.held_back = True  # somebody may just have marked some, or removed them: NOTIFY tells what is left
     session.unselected()
     return Reply(b"CLOSE completed.")
 

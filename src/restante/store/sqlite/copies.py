@@ -80,7 +80,7 @@ def expunge(tx: Write, mailbox: int, ranges: UidRanges | None, deleted_only: boo
     """Remove placements, those with \\Deleted unless `deleted_only` is False. Raises NoSuchMailbox."""
     now = mailboxes.mailbox_by_key(tx.db, mailbox, tx.user)
     if not now.messages or (deleted_only and not now.deleted):
-        return Removed(0, array("I"))
+        return Removed(0, array("I"), now.highest_modseq)
     gone = tx.remove(mailbox, EVERYTHING if ranges is None else ranges, deleted_only=deleted_only)
     return Removed(tx.modseq if gone else 0, gone, now.highest_modseq)
 

@@ -95,11 +95,14 @@ class Growth:
             return
         self._looked = now
         size = self._size()
-        if self._lean is None or size is None:
-            self._lean = size
-        elif size - self._lean > WORTH:
-            self._lean = None  # what it is without them, the next look tells
-            asyncio.get_running_loop().run_in_executor(None, memory.give_back)
+        if size is not None and self._lean is not None and size - self._lean > WORTH:
+            asyncio.get_running_loop().run_in_executor(None, self._give_back)
+
+    def _give_back(self) -> None:
+        """What it is without free pages is told right behind: a minute later a good part of that room is taken again,
+        and counted as needed it would grow by that much each time."""
+        memory.give_back()
+        self._lean = self._size()
 
     def _grown(self) -> int:
         size = self._size()

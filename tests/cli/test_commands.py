@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -289,6 +289,7 @@ def test_a_change_of_nothing_is_not_called_a_change(bob: Cli) -> None:
 def test_an_interrupt_while_modules_are_loaded_is_a_line(arguments: list[str], room: str, status: Exit) -> None:
     script = f"""
 import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it passed over
 class Pressed:
     def find_spec(self, name, path=None, target=None):
         if name == {room!r}:
@@ -313,6 +314,15 @@ class Interrupted:
         return "y\n"
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Interrupts are heard, also where the tests run as a job in the background, which passes them over."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(
     "ask",
     [
@@ -340,6 +350,12 @@ def test_one_interrupt_ends_a_command_that_asks(monkeypatch: pytest.MonkeyPatch,
             asyncio.run(each())
     assert not answered
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_who_passes_interrupts_over_does_so_while_he_asks(monkeypatch: pytest.MonkeyPatch, heard: None) -> None:
+    monkeypatch.setattr(sys, "stdin", Interrupted())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert new_password(from_stdin=True) == "y"
 
 
 def test_an_account_whose_file_is_gone_can_be_removed(bob: Cli) -> None:

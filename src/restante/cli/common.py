@@ -283,7 +283,8 @@ def heeding_interrupts() -> Iterator[None]:
     """While stdin is waited for, Ctrl-C ends the command at once.
 
     An event loop's own handler cancels its task, which takes note of that behind the answer only: the first Ctrl-C at a
-    question went unheard. Raises KeyboardInterrupt where one came before.
+    question went unheard. Raises KeyboardInterrupt where one came before. Who was started to pass interrupts over (a
+    script's job in the background) does so here, too.
     """
     import asyncio
     import signal
@@ -292,7 +293,9 @@ def heeding_interrupts() -> Iterator[None]:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise KeyboardInterrupt
-    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    former = signal.getsignal(signal.SIGINT)
+    if former is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:

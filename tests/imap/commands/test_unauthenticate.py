@@ -27,6 +27,7 @@ OF_THE_CONNECTION = {
     "connection",
     "engine",
     "gathered",
+    "_handed_over",
     "hostname",
     "limits",
     "login_by",

@@ -21,8 +21,8 @@ from restante.sync.config import (
     OAuth2Table,
     SendTable,
     TrashTable,
-    parse_copies,
 )
+from restante.sync.load import parse_copies
 
 from ..sync.dovecot_pop3 import free_port
 from ..sync.outbox.sink import Sink, serving

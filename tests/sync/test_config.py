@@ -14,12 +14,11 @@ from restante.sync.config import (
     RESERVED,
     CopyTable,
     Server,
-    load_copies,
     need_copies,
-    parse_copies,
     parse_server,
     source_of,
 )
+from restante.sync.load import load_copies, parse_copies
 from restante.sync.new import CopyExists, add_copy, table_text
 from restante.sync.reference import reference
 from restante.sync.where import config_file

@@ -46,7 +46,7 @@ def server_of(place: str, options: Mapping[str, Any]) -> End:
 
 def copies_of(said: Path | None, config: Config) -> Copies:
     """The file of copies that was said, or is configured, or is this user's. Raises ConfigError, Refusal."""
-    from ..sync.config import load_copies
+    from ..sync.load import load_copies
     from ..sync.where import config_file
 
     file = said or (Path(config.backup.copies) if config.backup.copies else config_file())

@@ -136,7 +136,7 @@ def run(words: Sequence[str]) -> int:
 
 def _hand_over(asked: Asked) -> int:
     from ..config.paths import data_directory
-    from ..sync.config import load_copies
+    from ..sync.load import load_copies
     from ..sync.outbox.compose import until_dot
     from ..sync.where import config_file
     from .send import MOST, keep_and_send

@@ -19,7 +19,8 @@ def load(names: tuple[str, ...], data: Path | None, config: Path | None) -> tupl
     command line. Raises Refusal."""
     from ..config.paths import data_directory
     from ..config.reading import ConfigError
-    from ..sync.config import load_copies, need_copies
+    from ..sync.config import need_copies
+    from ..sync.load import load_copies
     from ..sync.where import config_file
     from ..values import replace
 

@@ -352,7 +352,7 @@ async def _make_account(file: Path, address: str) -> None:
     """The account of the store, where it is missing: without mailboxes, which come from the server, and without a
     password."""
     from ..store.directory import Exists, NotFound
-    from ..sync.config import load_copies
+    from ..sync.load import load_copies
     from .common import Place
     from .installation import installation
 

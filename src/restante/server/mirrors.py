@@ -67,7 +67,7 @@ def configured(config: Config, data: Path) -> Wanted | None:
     if not config.backup.imap:
         return None
     from ..backup.remotes import wanted_copies
-    from ..sync.config import load_copies
+    from ..sync.load import load_copies
     from ..sync.where import config_file
 
     file = Path(config.backup.copies) if config.backup.copies else config_file()

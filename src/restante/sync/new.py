@@ -17,7 +17,8 @@ from ..config.show import literal
 from ..config.table import Struct
 from ..errors import Refusal
 from ..files import replace_file
-from .config import CopyTable, check_name, parse_copies
+from .config import CopyTable, check_name
+from .load import parse_copies
 
 HEAD = """\
 # Copies of mail accounts, for `restante sync`. One table a copy: [copy.NAME].

@@ -446,8 +446,8 @@ def test_what_was_lost_before_a_restore_was_cut_off_is_told_when_it_goes_on(tmp_
             return await restore_all(engine, repository, snapshot, new, DEFAULT_LIMITS, lambda octets: None, put)
 
         engine = world.open(new)
-        damaged.read = unread  # type: ignore[method-assign]
-        damaged.places = lambda digests: ((each, None) for each in digests)  # type: ignore[method-assign]
+        damaged.read = unread  # type: ignore[method-assign]  # of this one alone
+        damaged.places = lambda digests: ((each, None) for each in digests)  # type: ignore[method-assign]  # the same
         with pytest.raises(OSError, match="no room"):
             await give(damaged, cut_off)
         done = await give(world.repository(), files.update)

@@ -6,11 +6,9 @@ import asyncio
 import errno
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +16,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from restante.cli.common import columns, confirm, count, new_password, old_hash
+from restante.cli.common import columns, count
 from restante.cli.main import COMMANDS, restante
 from restante.cli.statuses import Exit
 from restante.exchange.folder import NOT_MAIL
@@ -275,87 +273,6 @@ def test_an_import_into_a_mailbox_that_cannot_be_reads_nothing(bob: Cli, tmp_pat
 def test_a_change_of_nothing_is_not_called_a_change(bob: Cli) -> None:
     bob("account", "set", "bob@example.com", status=Exit.USAGE)
     bob("domain", "set", "example.com", status=Exit.USAGE)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "room", "status"),
-    [
-        (["status"], "restante.cli.main", Exit.REFUSED),
-        (["sync"], "restante.sync.unchanged.again", Exit.TEMPORARY),
-        (["sync", "work"], "restante.sync.where", Exit.TEMPORARY),
-        (["backup", "list"], "restante.cli.backup_again", Exit.REFUSED),
-    ],
-)
-def test_an_interrupt_while_modules_are_loaded_is_a_line(arguments: list[str], room: str, status: Exit) -> None:
-    script = f"""
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it passed over
-class Pressed:
-    def find_spec(self, name, path=None, target=None):
-        if name == {room!r}:
-            signal.raise_signal(signal.SIGINT)
-sys.meta_path.insert(0, Pressed())
-sys.argv[1:] = {arguments!r}
-from restante.cli.entry import main
-main()
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr.split()) == (status, ["Aborted!"])
-
-
-class Interrupted:
-    """A terminal at which somebody presses Ctrl-C, once, instead of an answer."""
-
-    def isatty(self) -> bool:
-        return True
-
-    def readline(self) -> str:
-        signal.raise_signal(signal.SIGINT)
-        return "y\n"
-
-
-@pytest.fixture
-def heard() -> Iterator[None]:
-    """Interrupts are heard, also where the tests run as a job in the background, which passes them over."""
-    former = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, former)
-
-
-@pytest.mark.usefixtures("heard")
-@pytest.mark.parametrize(
-    "ask",
-    [
-        lambda: confirm("All will be gone for good.", yes=False),
-        lambda: new_password(from_stdin=False),
-        lambda: new_password(from_stdin=True),
-        lambda: old_hash("-", password_stdin=False),
-    ],
-)
-def test_one_interrupt_ends_a_command_that_asks(monkeypatch: pytest.MonkeyPatch, ask: Callable[[], object]) -> None:
-    monkeypatch.setattr(sys, "stdin", Interrupted())
-    for asking in ("confirm", "prompt"):
-        monkeypatch.setattr(click, asking, lambda *_, **__: sys.stdin.readline())
-    answered: list[object] = []
-
-    async def work() -> None:
-        answered.append(ask())
-
-    async def late() -> None:
-        signal.raise_signal(signal.SIGINT)  # before it asks
-        await work()
-
-    for each in (work, late):
-        with pytest.raises(KeyboardInterrupt):
-            asyncio.run(each())
-    assert not answered
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_who_passes_interrupts_over_does_so_while_he_asks(monkeypatch: pytest.MonkeyPatch, heard: None) -> None:
-    monkeypatch.setattr(sys, "stdin", Interrupted())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    assert new_password(from_stdin=True) == "y"
 
 
 def test_an_account_whose_file_is_gone_can_be_removed(bob: Cli) -> None:
@@ -663,7 +580,6 @@ def test_config(tmp_path: Path) -> None:
 
 def test_undelete_brings_back_what_was_removed(bob: Cli) -> None:
     """Removed through the store, as any protocol would."""
-    import asyncio
 
     from restante.clock import SystemClock, system_random
     from restante.store.sqlite.engine import SqliteEngine

@@ -1,4 +1,4 @@
-"""Listeners, limits, logs, status and housekeeping, each alone."""
+"""Listeners, limits and status, each alone."""
 
 from __future__ import annotations
 
@@ -6,25 +6,19 @@ import asyncio
 import errno
 import gc
 import io
-import json
 import os
 import socket
-import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
 from restante.clock import ManualClock
 from restante.config.listen import BadListener, TcpAddress, UnixAddress, parse_listener, parse_option
 from restante.config.load import parse
-from restante.config.model import Config, LimitsTable, ListenTable, Pop3Table
+from restante.config.model import Config, LimitsTable, ListenTable
 from restante.config.paths import run_directory
 from restante.server.begun import Begun
-from restante.server.channel import Channel, ChannelHost
 from restante.server.descriptors import fitting
-from restante.server.housekeeping import Housekeeper
 from restante.server.limits import Limits, SharedCounts, TooManyConnections
 from restante.server.listeners import (
     TOLD,
@@ -40,9 +34,6 @@ from restante.server.listeners import (
 from restante.server.logs import make_logger
 from restante.server.services import Service, Wire
 from restante.server.status import collect
-from restante.store.directory import Account, AccountSettings
-from restante.store.errors import Damaged
-from restante.store.interface import Engine
 
 from .support import PATIENCE, Client, eventually, running
 
@@ -478,128 +469,6 @@ def test_a_session_does_not_keep_how_its_connection_came(tmp_path: Path) -> None
         client.close()
 
 
-# Logs ------------------------------------------------------------------------------------------------
-
-HOSTILE = 'a\r\n2026-01-01T00:00:00Z info auth failed rip=192.0.2.9\x00\x1b[2J\u2028 "x" \\ é'
-
-
-@pytest.mark.parametrize("form", ["plain", "json"])
-@pytest.mark.parametrize("value", [HOSTILE, HOSTILE.encode(), Exception(HOSTILE), [HOSTILE]])
-def test_no_value_leaves_its_line(form: str, value: object) -> None:
-    out = io.StringIO()
-    log = make_logger("info", form, ManualClock(), out)
-    log.info("login " + HOSTILE, user=value)
-    line = out.getvalue()
-    assert line.endswith("\n")
-    assert line.count("\n") == 1
-    assert line.isascii()
-    assert line.strip().isprintable()
-    if form == "json":
-        assert json.loads(line)["level"] == "info"
-
-
-def test_the_line_that_fail2ban_waits_for() -> None:
-    out = io.StringIO()
-    make_logger("info", "plain", ManualClock(), out).info("auth failed", rip="192.0.2.1", id="abc", protocol="imap")
-    assert out.getvalue() == "2027-01-15T08:00:00.000Z info auth failed rip=192.0.2.1 id=abc protocol=imap\n"
-
-
-def test_an_instant_has_its_milliseconds_and_may_come_along() -> None:
-    out, clock = io.StringIO(), ManualClock()
-    log = make_logger("info", "plain", clock, out)
-    for late, expected in ((0.0, "000"), (0.123, "123"), (0.0014, "001"), (0.9999997, "999")):
-        clock.set(1_800_000_000.0 + late)
-        log.info("now")
-        clock.advance(5.0)
-        log.info("then", at=1_800_000_000.0 + late)
-        now, then = out.getvalue().splitlines()[-2:]
-        assert now == f"2027-01-15T08:00:00.{expected}Z info now"
-        assert then == f"2027-01-15T08:00:00.{expected}Z info then"
-
-
-def test_a_line_that_is_written_behind_has_its_instant_and_its_place() -> None:
-    async def play() -> None:
-        out, clock = io.StringIO(), ManualClock()
-        host = SimpleNamespace(
-            log=make_logger("info", "plain", clock, out),
-            now=clock.now,
-            loop=asyncio.get_running_loop(),
-            certificate=lambda: None,
-        )
-        channel = Channel(cast(ChannelHost, host), Service.IMAP, "abc", "192.0.2.1", 0.0)
-
-        def behind(event: str, **fields: object) -> None:
-            channel.log_behind(event, **fields)
-            clock.advance(1.0)
-
-        line = "2027-01-15T08:00:0%d.000Z info %s rip=192.0.2.1 id=abc protocol=imap account=%s"
-        behind("login", account="ann", at=7, rip="evil")
-        assert out.getvalue() == ""
-        await asyncio.sleep(0)
-        assert out.getvalue().splitlines() == [line % (0, "login", "ann")]
-        behind("login", account="ann")
-        behind("login", account="bob")
-        channel.log("refused", account="bob")
-        lines = [line % row for row in ((0, "login", "ann"), (1, "login", "ann"), (2, "login", "bob"))]
-        assert out.getvalue().splitlines() == [*lines, line % (3, "refused", "bob")]
-        behind("login", account="eve")
-        channel.fault(ValueError())
-        assert [text.split()[2] for text in out.getvalue().splitlines()[-2:]] == ["login", "internal"]
-        await asyncio.sleep(0)
-        assert len(out.getvalue().splitlines()) == 6
-
-    asyncio.run(play())
-
-
-def test_long_values_are_cut_and_low_levels_left_out() -> None:
-    out = io.StringIO()
-    log = make_logger("warning", "plain", ManualClock(), out)
-    log.info("quiet")
-    log.warning("loud", value="x" * 100_000, raw=b"y" * 100_000)
-    assert "quiet" not in out.getvalue()
-    assert len(out.getvalue()) < 1000
-
-
-class FullDisk(io.StringIO):
-    """A stream whose disk is full for as long as `full` says."""
-
-    full = True
-
-    def flush(self) -> None:
-        if self.full:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def write(self, text: str) -> int:
-        self.flush()
-        return super().write(text)
-
-
-def test_a_log_that_cannot_be_written_stops_nobody_and_tells_what_is_missing() -> None:
-    out = FullDisk()
-    log = make_logger("info", "plain", ManualClock(), out)
-    log.info("one")
-    log.error("two", fault=ValueError())
-    out.full = False
-    log.info("three")
-    log.info("four")
-    reason = os.strerror(errno.ENOSPC)
-    at = "2027-01-15T08:00:00.000Z"
-    assert out.getvalue().splitlines() == [
-        f'{at} warning log lines are missing lines=2 reason="{reason}"',
-        f"{at} info three",
-        f"{at} info four",
-    ]
-
-
-def test_a_log_that_was_closed_or_never_there_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    out = io.StringIO()
-    log = make_logger("info", "plain", ManualClock(), out)
-    out.close()
-    log.info("one")
-    monkeypatch.setattr(sys, "stderr", None)  # as in a program that was started without one
-    make_logger("info", "plain", ManualClock()).info("two")
-
-
 # Status ----------------------------------------------------------------------------------------------
 
 
@@ -623,130 +492,3 @@ def test_sockets_of_dead_workers_are_passed_over(tmp_path: Path) -> None:
     dead.bind(str(tmp_path / "worker-1.status"))
     dead.close()
     assert collect(tmp_path) == []
-
-
-# Housekeeping ----------------------------------------------------------------------------------------
-
-
-class FakeStore:
-    """Counts what is asked of one account's store."""
-
-    def __init__(self, broken: bool) -> None:
-        self.broken = broken
-        self.left = 120
-        self.unindexed = 120
-        self.expired: list[int] = []
-
-    async def reclaim(self, budget: int) -> int:
-        if self.broken:
-            raise Damaged("This store is damaged.")
-        done = min(budget, self.left)
-        self.left -= done
-        return done
-
-    async def expire_retrieved(self, before: int) -> int:
-        self.expired.append(before)
-        return 1
-
-    async def fill_search(self) -> int:
-        done = min(64, self.unindexed)
-        self.unindexed -= done
-        return done
-
-
-def test_housekeeping_visits_every_account_and_outlives_a_broken_one(tmp_path: Path) -> None:
-    def account(name: str, days: int | None) -> Account:
-        return Account(name, f"{name}@x", "x", True, None, AccountSettings(pop3_leave_days=days), False, 0, 1)
-
-    accounts = [account("a", None), account("b", 0), account("c", -1), account("d", 7)]
-    stores = {one.id: FakeStore(one.id == "a") for one in accounts}
-
-    async def page(after: str, limit: int) -> list[Account]:
-        return [one for one in accounts if one.address > after][:2]
-
-    forgotten: list[int] = []
-
-    async def expire(before: int) -> int:
-        forgotten.append(before)
-        return 3
-
-    directory = SimpleNamespace(accounts=page, deliveries=SimpleNamespace(expire=expire))
-    left: list[str] = []
-
-    async def leave(id: str) -> None:
-        left.append(id)
-
-    fake = SimpleNamespace(directory=directory, account=lambda id, session="": stores[id], leave=leave)
-    out = io.StringIO()
-    clock = ManualClock(10_000_000.0)
-    config = Config(pop3=Pop3Table(leave_days=2))
-    # The engine's stand-in has the methods that a round calls.
-    engine = cast(Engine, fake)
-    keeper = Housekeeper(engine, config, tmp_path, clock, make_logger("info", "plain", clock, out))
-    asyncio.run(keeper.round(engine))
-    day = 86400
-    assert [store.expired for store in stores.values()] == [
-        [10_000_000 - 2 * day],
-        [10_000_000],
-        [],
-        [10_000_000 - 7 * day],
-    ]
-    assert [store.left for store in stores.values()] == [120, 0, 0, 0]
-    assert [store.unindexed for store in stores.values()] == [120, 0, 0, 0]
-    assert left == ["a", "b", "c", "d"], "a round through thousands must not have them all open"
-    assert "housekeeping refused account=a@x" in out.getvalue()
-    assert forgotten == [10_000_000 - 14 * day]
-    assert "half-done deliveries were never tried again deliveries=3" in out.getvalue()
-
-
-def test_a_housekeeper_that_cannot_begin_says_so_and_begins_once_it_can(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("restante.server.housekeeping.ELECTION", 0.001)
-    out, begun = io.StringIO(), asyncio.Event()
-
-    class Counted(Housekeeper):
-        async def round(self, engine: Engine) -> None:
-            begun.set()
-
-    async def run() -> None:
-        clock = ManualClock()
-        log = make_logger("error", "plain", clock, out)
-        (tmp_path / "housekeeping.lock").mkdir()
-        keeper = Counted(cast(Engine, SimpleNamespace()), Config(), tmp_path, clock, log)
-        keeper.start()
-        for _ in range(5):
-            await asyncio.sleep(0.002)  # it tries again meanwhile, and says nothing more
-        (tmp_path / "housekeeping.lock").rmdir()
-        await asyncio.wait_for(begun.wait(), PATIENCE)
-        await keeper.stop()
-
-    asyncio.run(run())
-    assert out.getvalue().count("housekeeping cannot begin") == 1
-    assert os.strerror(errno.EISDIR) in out.getvalue()
-
-
-def test_one_housekeeper_of_two_works(tmp_path: Path) -> None:
-    rounds: list[str] = []
-    begun = asyncio.Event()
-
-    class Counted(Housekeeper):
-        async def round(self, engine: Engine) -> None:
-            rounds.append("round")
-            begun.set()
-
-    async def run() -> None:
-        clock = ManualClock()
-        log = make_logger("error", "plain", clock, io.StringIO())
-        engine = cast(Engine, SimpleNamespace())  # never asked: `round` is counted only
-        first = Counted(engine, Config(), tmp_path, clock, log)
-        second = Counted(engine, Config(), tmp_path, clock, log)
-        first.start()
-        await begun.wait()
-        second.start()
-        await asyncio.sleep(0)
-        await first.stop()
-        await second.stop()
-
-    asyncio.run(run())
-    assert rounds == ["round"]

@@ -64,7 +64,7 @@ def test_what_moved_out_of_a_mailbox_that_then_fails_is_not_forgotten(
                 raise MailboxUnavailable("It is called otherwise now.")
             return await ask(name, uids)
 
-        sides[ONE].outlines = outlines  # type: ignore[method-assign]
+        sides[ONE].outlines = outlines  # type: ignore[method-assign]  # of this run alone
 
     world.prepare = fail
     assert [(one.mailbox, one.end) for one in sync(world).left_out] == [("B", ONE)]
@@ -98,8 +98,8 @@ def test_what_was_sent_is_not_sent_again_because_the_next_look_failed(make: Make
                 world.deliver(TWO, "INBOX")  # so that there is a pass after it
             return await list_all()
 
-        sides[ONE].changes = changes  # type: ignore[method-assign]
-        sides[TWO].places = places  # type: ignore[method-assign]
+        sides[ONE].changes = changes  # type: ignore[method-assign]  # of this run alone
+        sides[TWO].places = places  # type: ignore[method-assign]  # of this run alone
 
     world.prepare = fail
     world.sync()

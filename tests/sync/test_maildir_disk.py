@@ -95,7 +95,7 @@ def test_a_file_that_cannot_be_read_holds_up_no_other(
     def broken(path: object, *rest: object, **more: object) -> int:
         if isinstance(path, bytes) and b"M2P" in path:
             raise OSError(code, "It cannot be read")
-        return real(path, *rest, **more)  # type: ignore[arg-type]
+        return real(path, *rest, **more)  # type: ignore[arg-type]  # passed on as they came
 
     def sync() -> Report:
         state = State.open(tmp_path / "state.db")

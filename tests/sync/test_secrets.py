@@ -59,7 +59,7 @@ for part in (b"pass ", b"word", b"\\n", b"more"):
     waiting = array.array("i", [1])
     while waiting[0]:  # until it has been read
         fcntl.ioctl(1, termios.FIONREAD, waiting)
-        time.sleep(0.001)
+        time.sleep(0.001)  # between two looks; nothing rests on its length
 """
 
 

@@ -360,7 +360,7 @@ def test_what_rtnetlink_tells() -> None:
     assert list(messages(b"")) == list(messages(b"\0" * 40)) == list(messages(told(20, 0)[:20])) == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="rtnetlink is Linux'")
+@pytest.mark.skipif(sys.platform != "linux", reason="rtnetlink is Linux's")
 def test_this_machines_network_is_listened_to() -> None:
     nothing_is_told()
 
@@ -376,7 +376,7 @@ def nothing_is_told() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="rtnetlink is Linux'")
+@pytest.mark.skipif(sys.platform != "linux", reason="rtnetlink is Linux's")
 def test_where_no_kernel_may_tell_of_the_network_nothing_is_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
     """A service with RestrictAddressFamilies= of INET and UNIX: each wait failed at once, so did the pause after it,
     and run came after run."""

@@ -34,6 +34,7 @@ from .descriptors import fitting, raise_limit
 from .limits import SharedCounts
 from .listeners import Bound, bind_all, close_all, unix_rights, wanted
 from .logs import adopt_logs, make_logger
+from .rehearsal import rehearse
 from .services import Service
 from .sockets import is_loopback
 from .status import forget_dead
@@ -101,7 +102,10 @@ def serve(
                 shared=SharedCounts(2 * count, random(32)),
                 config_file=config_file,
             )
-            supervisor = Supervisor(around, bound, count, build or _all_rooms(random))
+            if build is None:
+                build = _all_rooms(random)
+                rehearse(build, the_clock, random, log)
+            supervisor = Supervisor(around, bound, count, build)
             return supervisor.run(lambda accounts: _announce(stdout, bound, data, demo, accounts))
         finally:
             close_all(bound)

@@ -88,7 +88,6 @@ class ScramExchange:
         self._mechanism = MECHANISM_PLUS if plus else MECHANISM
         self._server = ScramServer(plus=plus, binding=peer.channel_binding, nonce=nonce)
         self._who = attempt(b"", self._mechanism, peer)
-        self._login: Login | None = None
         self._admitted: Admitted | None = None
 
     async def step(self, response: bytes | None) -> bytes | Admitted:
@@ -100,7 +99,7 @@ class ScramExchange:
             if self._server.state is State.FIRST:
                 return await self._first(self._server.first(response))
             if self._admitted is not None:
-                return self._end(response)
+                return await self._end(response)
             return await self._final(response)
         except SaslFault as fault:
             raise await self._checks.refused(self._who, fault.fault.value) from fault
@@ -112,11 +111,11 @@ class ScramExchange:
             name = ""
         self._who = acting_as(first.authzid, attempt(name.encode("utf-8"), self._mechanism, self._peer))
         await self._checks.admit(self._who)
-        self._login = await self._checks.look_up(self._who)
+        login = await self._checks.look_up(self._who)
         false = await self._false_salt()  # computed for every name: the way is the same
-        if self._login is None or not any(c.scram for c in self._login.credentials):
+        if login is None or not any(c.scram for c in login.credentials):
             return self._server.challenge(false, FALSE_ITERATIONS)
-        return self._server.challenge(self._login.salt, self._login.iterations)
+        return self._server.challenge(login.salt, login.iterations)
 
     async def _false_salt(self) -> bytes:
         try:
@@ -126,16 +125,20 @@ class ScramExchange:
         return false_salt(secret, self._who.folded, FALSE_SALT_OCTETS)
 
     async def _final(self, message: bytes) -> bytes:
-        credentials = self._login.credentials if self._login is not None else ()
+        login = await self._checks.look_up(self._who)  # anew: the client may have taken minutes
+        credentials = login.credentials if login is not None else ()
         kept = [(c, Verifier(c.scram.stored_key, c.scram.server_key)) for c in credentials if c.scram is not None]
         index, server_final = self._server.final(message, [keys for _, keys in kept])
-        assert self._login is not None  # there was a verifier
-        self._admitted = await self._checks.accept(self._who, self._login, kept[index][0].number)
+        assert login is not None  # there was a verifier
+        self._admitted = await self._checks.accept(self._who, login, kept[index][0].number)
         return server_final
 
-    def _end(self, response: bytes) -> Admitted:
+    async def _end(self, response: bytes) -> Admitted:
         """The client has taken the server's signature and has nothing to add (RFC 4422 3.6)."""
         admitted, self._admitted = self._admitted, None
         if response or admitted is None:
             raise SaslFault(Fault.OUT_OF_TURN)
+        login = await self._checks.look_up(self._who)
+        if login is None or admitted.opener is None or not login.lets_go_on(admitted.opener):
+            raise await self._checks.refused(self._who, "closed meanwhile")
         return admitted

@@ -105,17 +105,31 @@ class ScramExchange:
             raise await self._checks.refused(self._who, fault.fault.value) from fault
 
     async def _first(self, first: ClientFirst) -> bytes:
-        try:
-            name = saslprep(first.user)
-        except BadString:
-            name = ""
-        self._who = acting_as(first.authzid, attempt(name.encode("utf-8"), self._mechanism, self._peer))
+        self._who = await self._meant(first)
         await self._checks.admit(self._who)
         login = await self._checks.look_up(self._who)
         false = await self._false_salt()  # computed for every name: the way is the same
         if login is None or not any(c.scram for c in login.credentials):
             return self._server.challenge(false, FALSE_ITERATIONS)
         return self._server.challenge(login.salt, login.iterations)
+
+    async def _meant(self, first: ClientFirst) -> Attempt:
+        """Whose name it is: as it came, as PLAIN takes it, else as SASLprep makes it (RFC 5802 5.1).
+
+        The other way round nobody would come to an address that SASLprep refuses, as one whose name is written from
+        right to left and whose domain is not, or changes.
+        """
+        claim = self._claim(first.user, first)
+        try:
+            prepared = saslprep(first.user)
+        except BadString:
+            return claim
+        if prepared == first.user or await self._checks.look_up(claim) is not None:
+            return claim
+        return self._claim(prepared, first)
+
+    def _claim(self, name: str, first: ClientFirst) -> Attempt:
+        return acting_as(first.authzid, attempt(name.encode("utf-8"), self._mechanism, self._peer))
 
     async def _false_salt(self) -> bytes:
         try:

@@ -137,12 +137,14 @@ class LocalAuthenticator:
     async def check_password(self, claim: Attempt, password: bytes) -> Admitted:
         """Whose account it is, if the password is one of its own. Raises as `password`."""
         await self.admit(claim)
+        began = self._clock.monotonic()
         prepared = prepare_password(password[: MOST_PASSWORD + 1])
         login = await self.look_up(claim)
         number = await self._match(login, prepared)
         if login is None or number is None or len(password) > MOST_PASSWORD:
             tried = hmac.digest(self._key, prepared, "sha256")[:8]
-            raise await self.refused(claim, "unknown account" if login is None else "wrong password", tried)
+            reason = "unknown account" if login is None else "wrong password"
+            raise await self.refused(claim, reason, tried, spent=self._clock.monotonic() - began)
         return await self.accept(claim, login, number)
 
     async def admit(self, claim: Attempt) -> None:
@@ -239,13 +241,19 @@ class LocalAuthenticator:
         return Admitted(account, credential.opener)
 
     async def refused(
-        self, claim: Attempt, reason: str, tried: bytes = b"", *, kind: type[LoginRefused] = LoginRefused
+        self,
+        claim: Attempt,
+        reason: str,
+        tried: bytes = b"",
+        *,
+        kind: type[LoginRefused] = LoginRefused,
+        spent: float = 0.0,
     ) -> LoginRefused:
-        """Count and log a failure and wait the delay of its answer; gives what to raise. tried: see Throttle.
+        """Count and log a failure and wait the delay of its answer; gives what to raise. tried, spent: see Throttle.
 
         Who held the right secret (the subclasses of LoginRefused) has not guessed: he waits, and is not counted.
         """
-        delay = self._throttle.failed(claim.pair, tried) if kind is LoginRefused else self._table.delay_first
+        delay = self._throttle.failed(claim.pair, tried, spent) if kind is LoginRefused else self._table.delay_first
         self._log("login-failed", claim.fields(reason=reason))
         await self._sleep(delay)
         return kind(reason)

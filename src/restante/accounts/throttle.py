@@ -72,8 +72,11 @@ class Throttle:
             table.keep_failures(*pair, there, now)
             return wait
 
-    def failed(self, pair: Pair, tried: bytes = b"") -> float:
+    def failed(self, pair: Pair, tried: bytes = b"", spent: float = 0.0) -> float:
         """Count a failure. Seconds by which its answer is to be delayed.
+
+        spent: seconds that the check took. The delay counts from its beginning, and so covers that some names cost more
+        than others: a hash of another server more than a name that nobody has.
 
         tried: a keyed digest of the password, at most 8 octets, b"" where there was none. The same wrong one again
         is no second guess: mail applications repeat what they have saved, several times a minute.
@@ -83,11 +86,11 @@ class Throttle:
         with self._table as table:
             there = self._current(table, pair, now) or Failures(0, now, now)
             if there.count and any(tried) and tried == there.tried:
-                return self._first
+                return max(0.0, self._first - spent)
             there.tried = tried
             there.count += 1
             there.last = now
-            delay = self._delay(there.count)
+            delay = max(0.0, self._delay(there.count) - spent)
             there.free = max(there.free, now + delay)
             table.keep_failures(*pair, there, now)
             return delay

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from restante.config.model import LimitsTable
+from restante.server.limits import Limits, TooManyConnections
 from restante.testing.server import RestanteServer
 from tests.threats.support import ANN, BOB, SECRET, Peer, config, imap_in, lmtp_to, pop3_in, serving
 
@@ -205,6 +207,17 @@ def test_connections_of_an_address_are_bounded(tmp_path: Path, monkeypatch: pyte
                 assert third.rest() == b""
             assert first.ask(b"t NOOP" if protocol == "imap" else b"NOOP" if protocol == "lmtp" else b"CAPA")
         eventually(lambda: _greeted(port, welcome), "what is closed is counted no more")
+
+
+def test_an_ipv6_network_is_bounded_as_one_address() -> None:
+    limits = Limits(LimitsTable(connections_address=3))
+    for number in range(3):
+        limits.enter(f"2001:db8:0:1::{number}", False)
+    with pytest.raises(TooManyConnections):
+        limits.enter("2001:db8:0:1:ffff::1", False)
+    limits.enter("2001:db8:0:2::1", False)
+    limits.leave("2001:db8:0:1::1", False)
+    limits.enter("2001:db8:0:1:ffff::1", False)
 
 
 def _greeted(port: int, welcome: bytes) -> bool:

@@ -161,7 +161,7 @@ class LimitsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         64 << 20
     )
     connections: Annotated[int, Doc("Connections in all, a process.")] = 20_000
-    connections_address: Annotated[int, Doc("Connections from one address (loopback: no limit).")] = 100
+    connections_address: Annotated[int, Doc("Connections from one address or IPv6 /64 (loopback: no limit).")] = 100
     connections_before_login: Annotated[
         int, Doc("Connections without login, a process; past it the oldest is closed (loopback and LMTP: no limit).")
     ] = 2_000

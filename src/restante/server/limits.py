@@ -5,6 +5,8 @@ row of small counters in memory shared by all; a total is the sum over rows. A c
 with the same hash (65,536 counters, keyed hash), so two names may share one: the limit then is reached a
 little early, never late. Nobody locks: a worker writes its own row alone; the supervisor clears the row of a
 worker that died. A worker and its successor live side by side for a while, so there are two rows for each.
+
+An IPv6 peer counts by its /64, as where passwords are guessed at: anyone has 2**64 addresses there.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import mmap
 import sys
 from functools import lru_cache
 
+from ..accounts.throttle import network_of
 from ..config.model import LimitsTable
 from ..errors import Refusal
 
@@ -141,14 +144,15 @@ class Limits:
         if self.full:
             raise TooManyConnections("This server has too many connections.", "Try again later.")
         if not loopback:
-            self._take(0, address, self._table.connections_address, "There are too many connections from your address.")
+            most = self._table.connections_address
+            self._take(0, network_of(address), most, "There are too many connections from your address.")
         self.connections += 1
         self._shared.set_connections(self._number, self.connections)
 
     def leave(self, address: str, loopback: bool) -> None:
         """A counted connection ended."""
         if not loopback:
-            self._give(0, address)
+            self._give(0, network_of(address))
         self.connections -= 1
         self._shared.set_connections(self._number, self.connections)
 

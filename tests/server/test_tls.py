@@ -94,6 +94,16 @@ def test_a_key_that_does_not_belong(tmp_path: Path) -> None:
         load(certificate, key)
 
 
+@pytest.mark.parametrize(
+    "text", ["\ufefffriendlyName: B\u00fccher\n".encode(), b"# caf\xe9\n"], ids=["utf-8", "latin-1"]
+)
+def test_text_around_a_certificate_is_passed_over(tmp_path: Path, text: bytes) -> None:
+    certificate, key = make(tmp_path)
+    binding = load(certificate, key).binding
+    certificate.write_bytes(text + certificate.read_bytes())
+    assert load(certificate, key).binding == binding
+
+
 def test_a_missing_certificate_is_named(tmp_path: Path) -> None:
     with pytest.raises(TlsRefusal, match=r"none\.pem"):
         load(tmp_path / "none.pem", tmp_path / "none.pem")

@@ -55,7 +55,7 @@ def load(certificate: Path, key: Path) -> Certificate:
     """Read a PEM chain and its key. Raises TlsRefusal."""
     try:
         contexts = {wire: _context(certificate, key, wire) for wire in Wire}
-        der = ssl.PEM_cert_to_DER_cert(_first_certificate(certificate.read_text("ascii")))
+        der = ssl.PEM_cert_to_DER_cert(_first_certificate(certificate.read_text("latin-1")))
         return Certificate(contexts, end_point_binding(der))
     except (OSError, ValueError) as error:
         what = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
@@ -66,6 +66,7 @@ def load(certificate: Path, key: Path) -> Certificate:
 
 
 def _first_certificate(pem: str) -> str:
+    """The one that OpenSSL serves. What stands around it may be text in any charset (RFC 7468 2)."""
     end = "-----END CERTIFICATE-----"
     start = pem.index("-----BEGIN CERTIFICATE-----")
     return pem[start : pem.index(end, start) + len(end)]

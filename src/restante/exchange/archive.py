@@ -4,7 +4,8 @@ Nothing is ever written under a name that an archive gives: members are read thr
 tar is unpacked as one stream into an unnamed temporary file (a maildir needs its control files before its
 messages, and seeking in a compressed stream would read it again for each). Bounds: members, octets in all by
 what the archive itself measures, octets of a name. A bomb is refused before it is read where the archive tells
-its sizes, else as soon as it passes the bound.
+its sizes, else as soon as it passes the bound. What stands before a member of a tar (a long name, pax records, the
+map of a sparse file) is read into memory whole, so that is bounded too.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ FREE_OCTETS = 1 << 30
 """An archive may always unpack to so much; beyond it at most RATIO times its own size."""
 RATIO = 200
 LONGEST_PATH = 4096
+LONGEST_HEADER = 1 << 20
+"""Octets that a tar may have before a member's own: the library holds them all, some copies of them."""
 
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 """What a damaged archive makes the standard library raise."""
@@ -111,8 +114,10 @@ class TarTree(_Archive):
         self._members: dict[str, tarfile.TarInfo] = {}
         self._stream = self._plain(path)
         try:
-            self._tar = tarfile.open(fileobj=self._stream, mode="r:")  # noqa: SIM115 - closed in close()
+            headers = _Headers(self._stream)
+            self._tar = tarfile.open(fileobj=cast(BinaryIO, headers), mode="r:")  # noqa: SIM115 - closed in close()
             for member in self._tar:
+                headers.begin()
                 clean = safe_path(member.name)
                 if self._collect(
                     clean, member.name, member.size, int(member.mtime), folder=member.isdir(), regular=member.isreg()
@@ -122,6 +127,7 @@ class TarTree(_Archive):
         except BROKEN as cause:
             self._stream.close()
             raise ExchangeRefusal(f"{self.name} is damaged, or no tar file.", "Make the archive again.") from cause
+        self._tar.fileobj = self._stream
         self._finish()
 
     def _plain(self, path: Path) -> BinaryIO:
@@ -155,6 +161,30 @@ class TarTree(_Archive):
     def close(self) -> None:
         self._tar.close()
         self._stream.close()
+
+
+class _Headers(io.RawIOBase):
+    """A tar while its members are listed: nothing but headers is read of it. Too long a one is a ValueError."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._left = LONGEST_HEADER
+
+    def begin(self) -> None:
+        """The headers of the next member come."""
+        self._left = LONGEST_HEADER
+
+    def read(self, size: int = -1) -> bytes:
+        self._left -= size
+        if self._left < 0:
+            raise ValueError("a header that is too long")
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
 
 
 class ZipTree(_Archive):

@@ -46,3 +46,10 @@ def test_a_long_header_of_a_tar_is_not_read_into_memory(tmp_path: Path) -> None:
     path.write_bytes(named_long(archive.LONGEST_HEADER) + a_member())
     with pytest.raises(ExchangeRefusal, match="damaged"):
         open_source(path)
+
+
+def test_headers_that_announce_one_another_are_a_damaged_tar(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(named_long(2) * 1_000 + a_member())
+    with pytest.raises(ExchangeRefusal, match="damaged"):
+        open_source(path)

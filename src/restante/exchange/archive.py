@@ -35,8 +35,10 @@ LONGEST_PATH = 4096
 LONGEST_HEADER = 1 << 20
 """Octets that a tar may have before a member's own: the library holds them all, some copies of them."""
 
-BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
-"""What a damaged archive makes the standard library raise."""
+BROKEN = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RecursionError
+)  # fmt: skip
+"""What a damaged archive makes the standard library raise; RecursionError for headers that announce one another."""
 
 
 def _gzip(packed: BinaryIO) -> BinaryIO:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,19 @@ def test_headers_that_announce_one_another_are_a_damaged_tar(tmp_path: Path) -> 
     path.write_bytes(named_long(2) * 1_000 + a_member())
     with pytest.raises(ExchangeRefusal, match="damaged"):
         open_source(path)
+
+
+@pytest.mark.parametrize("when", [(0, 0), (0, 0x21), (0xFFFF, 0xFFFF)], ids=["zero", "where DOS begins", "none"])
+def test_a_zip_without_times_is_read_by_that_of_its_file(tmp_path: Path, when: tuple[int, int]) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("m/cur/1000000000.M1.h:2,", MESSAGE)
+        packed.writestr("1.eml", MESSAGE)
+    octets = bytearray(path.read_bytes())
+    at = octets.find(b"PK\x01\x02")
+    while at >= 0:
+        octets[at + 12 : at + 16] = b"".join(word.to_bytes(2, "little") for word in when)
+        at = octets.find(b"PK\x01\x02", at + 1)
+    path.write_bytes(octets)
+    os.utime(path, (1_500_000_000, 1_500_000_000))
+    assert [each.received for each in messages(path)] == [1_000_000_000, 1_500_000_000]

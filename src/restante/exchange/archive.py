@@ -73,6 +73,9 @@ def safe_path(name: str) -> str | None:
     return None if ".." in parts else "/".join(parts)
 
 
+NO_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+
+
 class _Archive:
     """What both kinds share: the collected members and the running total."""
 
@@ -200,11 +203,12 @@ class ZipTree(_Archive):
             self._zip = zipfile.ZipFile(path)
         except BROKEN as cause:
             raise ExchangeRefusal(f"{self.name} is damaged, or no zip file.", "Make the archive again.") from cause
+        packed_at = int(path.stat().st_mtime)
         for member in self._zip.infolist():
             clean = safe_path(member.filename.replace("\\", "/"))
             mode = member.external_attr >> 16
             regular = not member.flag_bits & 1 and (mode & 0o170000) in (0, 0o100000)
-            mtime = calendar.timegm((*member.date_time, 0, 0, 0))
+            mtime = _zip_time(member, packed_at)
             if clean in self._members:
                 self.passed_over.append(Skipped(clean or "", "a second member of this name"))
                 continue
@@ -231,6 +235,14 @@ class ZipTree(_Archive):
 
     def close(self) -> None:
         self._zip.close()
+
+
+def _zip_time(member: zipfile.ZipInfo, otherwise: int) -> int:
+    """When a member was changed. Many programs write no time (zero, which is month 0, or where DOS begins)."""
+    try:
+        return calendar.timegm((*member.date_time, 0, 0, 0)) if member.date_time > NO_ZIP_TIME else otherwise
+    except ValueError:
+        return otherwise
 
 
 class _Bounded(io.RawIOBase):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import io
 import os
 import tarfile
@@ -13,6 +15,11 @@ import pytest
 from restante.exchange import archive
 from restante.exchange.detect import open_source
 from restante.exchange.incoming import ExchangeRefusal, Incoming
+from restante.exchange.sidecar import MailboxLine, MessageLine, encode
+from restante.imap.grammar.response import format_internaldates
+from restante.store.model import INBOX, Column
+
+from .store import ALL, account, load
 
 MESSAGE = b"Subject: s\n\nbody\n"
 
@@ -71,3 +78,39 @@ def test_a_zip_without_times_is_read_by_that_of_its_file(tmp_path: Path, when: t
     path.write_bytes(octets)
     os.utime(path, (1_500_000_000, 1_500_000_000))
     assert [each.received for each in messages(path)] == [1_000_000_000, 1_500_000_000]
+
+
+@pytest.mark.parametrize("when", ["inf", "nan", "1e300", "1e15", "-1e15", "300000000000"])
+def test_a_time_that_no_calendar_has_spoils_no_mailbox(tmp_path: Path, when: str) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        member = tarfile.TarInfo("1.eml")
+        member.size, member.pax_headers = len(MESSAGE), {"mtime": when}
+        tar.addfile(member, io.BytesIO(MESSAGE))
+    assert asyncio.run(loaded(tmp_path / "a.tar", tmp_path / "a")) == [b" 1-Jan-1970 00:00:00 +0000"]
+
+
+@pytest.mark.parametrize("when", [1 << 62, 1 << 70, -(1 << 50)])
+def test_a_sidecars_times_that_are_none_spoil_no_mailbox(tmp_path: Path, when: int) -> None:
+    folder = tmp_path / "Maildir"
+    for name in ("cur", "new", "tmp"):
+        (folder / name).mkdir(parents=True)
+    (folder / "cur" / "1000000000.M1.h:2,").write_bytes(MESSAGE)
+    mailbox = MailboxLine(restante=1, name=INBOX, uidvalidity=1, uidnext=2, modseq=1)
+    digest = hashlib.sha256(MESSAGE).hexdigest()
+    message = MessageLine(
+        file="1000000000.M1.h", email_id="m" + "a" * 26, thread_id="t" + "a" * 26,
+        received=when, digest=digest, saved=when, retrieved=when,
+    )  # fmt: skip
+    (folder / "restante.jsonl").write_bytes(encode(mailbox) + b"\n" + encode(message) + b"\n")
+    assert asyncio.run(loaded(folder, tmp_path / "a")) == [b" 1-Jan-1970 00:00:00 +0000"]
+
+
+async def loaded(source: Path, folder: Path) -> list[bytes]:
+    """INTERNALDATEs of INBOX after an import, as IMAP shows them; SAVEDATEs can be shown, too."""
+    async with account(folder) as store:
+        assert (await load(source, store)).skipped == []
+        inbox = await store.mailbox(INBOX)
+        assert inbox is not None
+        rows = await store.rows(inbox.key, ALL, (Column.RECEIVED, Column.SAVED), 10)
+        format_internaldates(int(str(row[2])) for row in rows)
+        return format_internaldates(int(str(row[1])) for row in rows)

@@ -15,6 +15,7 @@ import calendar
 import gzip
 import io
 import lzma
+import math
 import shutil
 import tarfile
 import tempfile
@@ -125,7 +126,7 @@ class TarTree(_Archive):
                 headers.begin()
                 clean = safe_path(member.name)
                 if self._collect(
-                    clean, member.name, member.size, int(member.mtime), folder=member.isdir(), regular=member.isreg()
+                    clean, member.name, member.size, _tar_time(member), folder=member.isdir(), regular=member.isreg()
                 ):
                     assert clean is not None
                     self._members[clean] = member
@@ -235,6 +236,11 @@ class ZipTree(_Archive):
 
     def close(self) -> None:
         self._zip.close()
+
+
+def _tar_time(member: tarfile.TarInfo) -> int:
+    """When a member was changed. A pax record may say "inf"."""
+    return int(member.mtime) if math.isfinite(member.mtime) else 0
 
 
 def _zip_time(member: zipfile.ZipInfo, otherwise: int) -> int:

@@ -11,6 +11,8 @@ from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
 
 LAST = 0xFFFF_FFFF
+INSTANTS = range(-62_135_596_800, 253_402_300_800)
+"""Years 1 to 9999: what IMAP can say (RFC 9051 9, date-time)."""
 
 MONTHS = {name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 
@@ -74,6 +76,12 @@ def header_date(data: bytes) -> int | None:
 
 RECEIVED = re.compile(rb"^received[ \t]*:((?:[^\n]|\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
 DATE = re.compile(rb"^date[ \t]*:((?:[^\n]|\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
+
+
+def is_instant(seconds: int) -> bool:
+    """Whether a store may hold it as a time, seconds since 1970 UTC."""
+    return seconds in INSTANTS
+
 
 LONGEST_HEADER = 1 << 20
 

@@ -27,6 +27,7 @@ from ..store.errors import (
 )
 from ..store.interface import Store
 from ..store.model import INBOX, Adoption, Column, Mailbox
+from .dates import is_instant
 from .filing import Filing
 from .incoming import ExchangeRefusal, Incoming, Item, Skipped, Source, SourceMailbox
 
@@ -281,6 +282,7 @@ class _Loader:
             self.report.skipped.append(Skipped(item.where, "its mailbox cannot be made"))
             self._progress(len(item.data))
             return
+        item = _dated(item)
         if item.mailbox not in self._adopted:
             if item.identity.uid is not None:
                 item = replace(item, identity=replace(item.identity, uid=None))
@@ -312,6 +314,18 @@ class _Loader:
         if name not in self._present:
             self._present[name] = await _email_ids(self._store, mailbox)
         return self._present[name]
+
+
+def _dated(item: Incoming) -> Incoming:
+    """The message without times that are none: a file, an archive or a sidecar may say what no calendar has, and a
+    mailbox with such a message could not be listed."""
+    identity = item.identity
+    if is_instant(item.received) and is_instant(identity.saved or 0) and is_instant(identity.retrieved or 0):
+        return item
+    received = item.received if is_instant(item.received) else 0
+    saved = identity.saved if is_instant(identity.saved or 0) else None
+    retrieved = identity.retrieved if is_instant(identity.retrieved or 0) else None
+    return replace(item, received=received, identity=replace(identity, saved=saved, retrieved=retrieved))
 
 
 async def _email_ids(store: Store, mailbox: Mailbox) -> set[bytes]:

@@ -14,7 +14,7 @@ import pytest
 
 from restante.exchange import archive
 from restante.exchange.detect import open_source
-from restante.exchange.incoming import ExchangeRefusal, Incoming
+from restante.exchange.incoming import ExchangeRefusal, Incoming, Unsafe
 from restante.exchange.sidecar import MailboxLine, MessageLine, encode
 from restante.imap.grammar.response import format_internaldates
 from restante.store.model import INBOX, Column
@@ -114,3 +114,34 @@ async def loaded(source: Path, folder: Path) -> list[bytes]:
         rows = await store.rows(inbox.key, ALL, (Column.RECEIVED, Column.SAVED), 10)
         format_internaldates(int(str(row[2])) for row in rows)
         return format_internaldates(int(str(row[1])) for row in rows)
+
+
+def test_hard_links_of_a_tar_are_messages(tmp_path: Path) -> None:
+    for folder in ("Maildir/cur", "Maildir/new", "Maildir/.A/cur"):
+        (tmp_path / folder).mkdir(parents=True)
+    first = tmp_path / "Maildir" / "cur" / "1000000000.M1.h:2,S"
+    first.write_bytes(MESSAGE)
+    (tmp_path / "Maildir" / ".A" / "cur" / "1000000001.M2.h:2,F").hardlink_to(first)
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.add(tmp_path / "Maildir", "Maildir")
+        for target in ("nowhere", "../../etc/passwd", "/etc/passwd", "Maildir/cur"):
+            link = tarfile.TarInfo(f"{len(target)}.eml")
+            link.type, link.linkname = tarfile.LNKTYPE, target
+            tar.addfile(link)
+    found = messages(tmp_path / "a.tar")
+    assert [(each.mailbox, each.data) for each in found] == [("", MESSAGE), ("A", MESSAGE)]
+
+
+def test_links_count_for_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "FREE_OCTETS", 10 * len(MESSAGE))
+    monkeypatch.setattr(archive, "RATIO", 0)
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        member = tarfile.TarInfo("0.eml")
+        member.size = len(MESSAGE)
+        tar.addfile(member, io.BytesIO(MESSAGE))
+        for number in range(1, 11):
+            link = tarfile.TarInfo(f"{number}.eml")
+            link.type, link.linkname = tarfile.LNKTYPE, "0.eml"
+            tar.addfile(link)
+    with pytest.raises(Unsafe):
+        open_source(tmp_path / "a.tar")

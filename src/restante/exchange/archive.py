@@ -6,6 +6,9 @@ messages, and seeking in a compressed stream would read it again for each). Boun
 what the archive itself measures, octets of a name. A bomb is refused before it is read where the archive tells
 its sizes, else as soon as it passes the bound. What stands before a member of a tar (a long name, pax records, the
 map of a sparse file) is read into memory whole, so that is bounded too.
+
+A hard link in a tar is the member that it names, which came before it: so a Maildir's copies are kept by Dovecot and by
+a local copy of ours.
 """
 
 from __future__ import annotations
@@ -125,11 +128,13 @@ class TarTree(_Archive):
             for member in self._tar:
                 headers.begin()
                 clean = safe_path(member.name)
-                if self._collect(
-                    clean, member.name, member.size, _tar_time(member), folder=member.isdir(), regular=member.isreg()
-                ):
+                content = self._members.get(safe_path(member.linkname) or "") if member.islnk() else member
+                regular = content is not None and content.isreg()
+                size = content.size if content is not None else 0
+                if self._collect(clean, member.name, size, _tar_time(member), folder=member.isdir(), regular=regular):
                     assert clean is not None
-                    self._members[clean] = member
+                    assert content is not None
+                    self._members[clean] = content
         except BROKEN as cause:
             self._stream.close()
             raise ExchangeRefusal(f"{self.name} is damaged, or no tar file.", "Make the archive again.") from cause

@@ -136,3 +136,14 @@ def test_what_imap_removes_can_still_be_retrieved_in_this_session(demo: Reader) 
         assert client.stat()[0] == len(stored)
     with demo.pop3() as client:
         assert client.stat() == (0, 0)
+
+
+def test_no_message_speaks_in_the_servers_voice(demo: Reader) -> None:
+    """poplib ends lines at any LF: a dot alone behind one would be the end, and what follows the next answer."""
+    demo.server.put(demo.user, b"Subject: a\r\n\r\nb\n.\n+OK forged\nnot the next message\n.\r\nc\r\n")
+    demo.server.put(demo.user, b"Subject: the next message\r\n\r\nd\r\n")
+    with demo.pop3() as client:
+        count = client.stat()[0]
+        assert client.retr(count - 1)[1][-1] == b"c"
+        assert client.top(count - 1, 10)[1][-1] == b"c"
+        assert client.retr(count)[1][0] == b"Subject: the next message"

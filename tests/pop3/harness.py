@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -24,6 +25,12 @@ def unstuffed(lines: bytes) -> bytes:
     if lines[:1] == b".":
         lines = lines[1:]
     return lines.replace(b"\r\n.", b"\r\n")
+
+
+def as_sent(message: bytes) -> bytes:
+    """What a client that keeps to the RFC makes of a message's lines: CRLF at its end, and two dots for one that stands
+    alone behind a bare LF, since other clients would take it for the end."""
+    return re.sub(rb"(?<!\r)\n\.(?=\r?\n)", b"\n..", message if message.endswith(b"\r\n") else message + b"\r\n")
 
 
 class PlainExchange:

@@ -22,6 +22,8 @@ from restante.pop3.grammar.answers import (
 )
 from restante.pop3.grammar.stuffing import stuffed
 
+from .harness import as_sent
+
 STATUSES = [
     pytest.param(b"+OK", Status(True), id="rfc1939-3"),
     pytest.param(b"+OK 2 200", Status(True, (), b"2 200"), id="rfc1939-5-stat"),
@@ -83,7 +85,7 @@ BODIES = [
 
 @pytest.mark.parametrize("body", BODIES)
 def test_bodies_come_back_split_anywhere(body: bytes) -> None:
-    wire = (stuffed(body) if body else b"") + b".\r\n"
+    wire = (b"\r\n" + body).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"
     for cut in range(len(wire) + 1):
         reader = AnswerReader()
         reader.feed(wire[:cut])
@@ -96,8 +98,8 @@ def test_bodies_come_back_split_anywhere(body: bytes) -> None:
 
 @given(st.lists(st.binary(max_size=60).map(lambda b: b.replace(b"x", b"\r\n.")), max_size=6), st.integers(1, 40))
 def test_what_was_stuffed_comes_back(messages: list[bytes], piece: int) -> None:
-    whole = [m if m.endswith(b"\r\n") else m + b"\r\n" for m in messages]
-    wire = b"".join(b"+OK\r\n" + stuffed(m) + b".\r\n" for m in whole)
+    whole = [as_sent(m) for m in messages]
+    wire = b"".join(b"+OK\r\n" + stuffed(m) + b".\r\n" for m in messages)
     reader, found = AnswerReader(), []
     waiting = False
     for at in range(0, len(wire), piece):

@@ -14,7 +14,7 @@ from restante.pop3.grammar.responses import Code, challenge, err, ok
 from restante.pop3.grammar.stuffing import Stuffer, stuffed
 from restante.pop3.grammar.top import TopCutter
 
-from .harness import unstuffed
+from .harness import as_sent, unstuffed
 
 COMMANDS = [
     pytest.param(b"STAT", Command(Verb.STAT), id="rfc1939-5-stat"),
@@ -161,7 +161,13 @@ message_octets = st.lists(st.sampled_from([b".", b"\r\n", b"\r", b"\n", b"a", b"
 def test_stuffing_is_undone_exactly(message: bytes) -> None:
     wire = stuffed(message)
     assert b"\r\n.\r\n" not in b"\r\n" + wire
-    assert unstuffed(wire) == (message if message.endswith(b"\r\n") else message + b"\r\n")
+    assert unstuffed(wire) == as_sent(message)
+
+
+@given(message_octets)
+def test_no_message_ends_its_answer_for_clients_that_end_lines_at_lf(message: bytes) -> None:
+    lines = stuffed(message).split(b"\n")
+    assert b"." not in [line.removesuffix(b"\r") for line in lines]
 
 
 @given(message_octets, st.integers(0, 40), st.integers(0, 40))
@@ -173,10 +179,10 @@ def test_stuffing_by_chunks_is_the_same_in_any_split(message: bytes, a: int, b: 
 
 
 def test_stuffing_octet_by_octet() -> None:
-    message = b".\r\n..\r\n\r\n.a\n.\r.\r\r\n.\r\n"
+    message = b".\r\n..\r\n\r\n.a\n.\r.\r\r\n.\r\na\n.\nb\n.\r\n.a\n.b\n."
     stuffer = Stuffer()
     wire = b"".join(stuffer.feed(message[i : i + 1]) for i in range(len(message))) + stuffer.finish()
-    assert wire == stuffed(message) == b"..\r\n...\r\n\r\n..a\n.\r.\r\r\n..\r\n"
+    assert wire == stuffed(message) == b"..\r\n...\r\n\r\n..a\n.\r.\r\r\n..\r\na\n..\nb\n..\r\n..a\n.b\n..\r\n"
 
 
 # TOP -------------------------------------------------------------------------------------------------------

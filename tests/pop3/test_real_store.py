@@ -76,7 +76,7 @@ def play(data: Path, work: Callable[[House], Awaitable[None]], config: DeliveryT
 ODD = [
     b"Subject: plain\r\n\r\nbody\r\n",
     b"Subject: no end\r\n\r\nbody",
-    b"Subject: bare\r\n\r\n.\n.\r\n..\r\nx\ry\r\n.",
+    b"Subject: bare\r\n\r\n.\n.a\r\n..\r\nx\ry\r\n.",
     b"Subject: nul\r\n\r\n\0\0\r\n",
     "Subject: Grüße, und weit mehr als das\r\nTo: Jürgen <j@b.example>\r\n\r\nTschüß\r\n".encode(),
     "Subject: Grüße ohne Ende\r\n\r\nTschüß".encode(),

@@ -185,7 +185,7 @@ def test_quit_without_work_commits_nothing() -> None:
 
 @pytest.mark.parametrize(
     "message",
-    [ONE, b"A: b\r\n\r\nno end", b"A: b\r\n\r\n.\r\n..\r\nx\n.\r\n.y\r.\r\n", b"", b".", b"A: \0\r\n\r\n\0\0"],
+    [ONE, b"A: b\r\n\r\nno end", b"A: b\r\n\r\n.\r\n..\r\nx\n.z\r\n.y\r.\r\n", b"", b".", b"A: \0\r\n\r\n\0\0"],
 )
 def test_list_tells_what_retr_sends(message: bytes) -> None:
     talk = logged_in(Pop3(message).talk(LOGIN, b"LIST 1\r\n", b"RETR 1\r\n"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from restante.testing.server import RestanteServer
+from tests.pop3.harness import as_sent
 
 from .support import ANN, BOB, imap_in, lmtp_to, pop3_in
 
@@ -38,7 +39,8 @@ def test_lmtp_nothing_but_crlf_dot_crlf_ends_data(server: RestanteServer, middle
 
 
 def test_a_message_with_such_lines_leaves_as_it_came(server: RestanteServer) -> None:
-    """By APPEND it comes whole, by RETR and FETCH it goes whole: a bare LF ends no line here either."""
+    """By APPEND it comes whole, by FETCH it goes whole: a bare LF ends no line here either. By RETR, too, but that a
+    dot alone behind a bare LF comes with a second one: many clients would take it for the end."""
     message = b"Subject: dots\r\n\r\na" + b"b".join(NOT_THE_END).replace(b"\0", b"") + b"c\r\n"
     with imap_in(server) as peer:
         assert b"t OK" in peer.imap(b"APPEND INBOX {%d+}\r\n%b" % (len(message), message))
@@ -46,5 +48,5 @@ def test_a_message_with_such_lines_leaves_as_it_came(server: RestanteServer) -> 
         assert b"BODY[] {%d}\r\n%b" % (len(message), message) in peer.imap(b"UID FETCH * BODY.PEEK[]")
     with pop3_in(server) as peer:
         number = peer.ask(b"STAT").split()[1]
-        assert peer.multiline(b"RETR " + number) == message
+        assert peer.multiline(b"RETR " + number) == as_sent(message)
         assert peer.ask(b"NOOP").startswith(b"+OK")

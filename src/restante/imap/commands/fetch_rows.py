@@ -16,6 +16,7 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import accumulate, chain, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, cast
@@ -65,16 +66,16 @@ async def send(session: ImapSession, view: View, spans: Spans, plan: Plan, *, de
     written: one page of the file that is broken keeps nobody from the other mail.
     """
     complete = True
-    damaged: Damaged | None = None
+    damaged: list[Damaged] = []
     most = BATCH if WIDE.isdisjoint(plan.columns) and not NARROW.issuperset(plan.columns) else NARROW_BATCH
     for some in _ordered(batches(spans, most), descending):
         for batch in _ordered(await _parts(session, view, some, plan), descending):
             try:
-                complete = await _send_batch(session, view, batch, plan, descending) and complete
+                complete = await _send_batch(session, view, batch, plan, descending, damaged) and complete
             except Damaged as found:
-                damaged = found
-    if damaged is not None:
-        raise damaged
+                damaged.append(found)
+    if damaged:
+        raise damaged[-1]
     return complete
 
 
@@ -120,25 +121,26 @@ def _counts(totals: list[int]) -> Iterator[int]:
         start, before = stop, totals[stop - 1]
 
 
-async def _send_batch(session: ImapSession, view: View, batch: Spans, plan: Plan, descending: bool) -> bool:
+async def _send_batch(
+    session: ImapSession, view: View, batch: Spans, plan: Plan, descending: bool, damaged: list[Damaged]
+) -> bool:
+    """damaged: is told of messages that are left out, since their rows cannot be read."""
     table = await session.flags()
-    if plan.columns == _FLAGS_ALONE and not plan.bodies and (both := await _flag_columns(session, view, batch)):
-        await _send_columns(
-            session, view, table, plan, _numbers(batch), {None: both[0], Column.FLAGS: both[1]}, {}, descending
-        )
-        return True
     shelf = _shelf(session, view, batch, plan)
-    if shelf is not None and (known := await _known(session, view, batch, plan, shelf)) is not None:
+    known = None
+    with suppress(Damaged):  # what can be read is found by its rows
+        known = await _known(session, view, batch, plan, shelf)
+    if known is not None:
         await _send_columns(session, view, table, plan, _numbers(batch), *known, descending)
         return True
-    numbers, rows = await read_rows(session, view, batch, plan.columns)
+    numbers, rows = await _readable_rows(session, view, batch, plan.columns, damaged)
     if not rows:
         return True
     columns: Columns = dict(zip((None, *plan.columns), zip(*rows, strict=True), strict=True))
     if plan.whole is not None:
         traits = cast("tuple[int, ...]", columns[Column.TRAITS])  # Column.TRAITS is int
         if any(each & _SIMPLIFIED for each in set(traits)):
-            return await _send_batch(session, view, batch, plan.whole, descending)
+            return await _send_batch(session, view, batch, plan.whole, descending, damaged)
     if not plan.bodies:
         made = {} if shelf is None or len(rows) < count(batch) else _keep(shelf, plan, columns)
         await _send_columns(session, view, table, plan, numbers, columns, made, descending)
@@ -180,10 +182,14 @@ def _shelf(session: ImapSession, view: View, batch: Spans, plan: Plan) -> Shelf 
 
 
 async def _known(
-    session: ImapSession, view: View, batch: Spans, plan: Plan, shelf: Shelf
+    session: ImapSession, view: View, batch: Spans, plan: Plan, shelf: Shelf | None
 ) -> tuple[Columns, dict[Piece, Arguments]] | None:
-    """What answers a plan of which all that is kept is there, the rest being read; None where it is not, or messages
-    have been removed."""
+    """What answers a plan of flags alone, or one of which all that is kept is there, the rest being read; None where it
+    is not, or messages have been removed."""
+    if plan.columns == _FLAGS_ALONE and not plan.bodies and (both := await _flag_columns(session, view, batch)):
+        return {None: both[0], Column.FLAGS: both[1]}, {}
+    if shelf is None:
+        return None
     made: dict[Piece, Arguments] = {}
     for piece in plan.pieces:
         if piece.kept:
@@ -300,6 +306,26 @@ async def read_rows(
         if len(rows) < expected:
             return [view.uids.sequence(_uid(row)) for row in rows], rows
     return _numbers(batch), rows
+
+
+async def _readable_rows(
+    session: ImapSession, view: View, batch: Spans, columns: tuple[Column, ...], damaged: list[Damaged]
+) -> tuple[Iterable[int], list[Row]]:
+    """`read_rows`; where a page of the file is broken, of those that do not lie there. damaged: is told of it."""
+    try:
+        return await read_rows(session, view, batch, columns)
+    except Damaged as found:
+        expected = count(batch)
+        if expected == 1:
+            damaged.append(found)
+            return [], []
+    numbers: list[int] = []
+    rows: list[Row] = []
+    for half in cut(batch, repeat((expected + 1) // 2)):
+        some, there = await _readable_rows(session, view, half, columns, damaged)
+        numbers += some
+        rows += there
+    return numbers, rows
 
 
 async def _present(store: Store, view: View, batch: Spans, columns: tuple[Column, ...]) -> list[Row]:

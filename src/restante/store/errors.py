@@ -168,6 +168,10 @@ class Damaged(StoreFault):
     code = "DAMAGED"
 
 
+UNREADABLE = (Damaged, StoreFailed)
+"""What a page that is broken raises, or one that lies on a bad sector: what lies elsewhere in the file may be read."""
+
+
 class PastUnavailable(StoreRefusal):
     """What an account was at a snapshot cannot be told now (RFC 5530 UNAVAILABLE). The text is for its owner."""
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
+from typing import Any, cast
 
 import apsw
 import pytest
 
-from tests.imap.session.support import ACCOUNT, World, run
+from restante.store.errors import StoreFailed
+from restante.store.model import Column
+from tests.imap.session.support import ACCOUNT, World, put_store, run
 
 LARGE = b"x" * 300_000
 
@@ -90,5 +94,42 @@ def test_a_broken_page_of_answers_hides_the_messages_that_lie_there_alone(items:
             assert numbers == sorted(set(numbers))
             assert {1, 200} <= set(numbers)
             assert b"T NO [CORRUPTION] " in got
+
+    run(scenario)
+
+
+class BadSector:
+    """A store on whose disk the octets of one message, and the answers of another, cannot be read any more."""
+
+    def __init__(self, store: Any, content: int, uid: int) -> None:  # any object with a store's methods
+        self._store, self._content, self._uid = store, content, uid
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def rows(
+        self, mailbox: int, ranges: Any, columns: Sequence[Column], limit: int, *, removed: bool = False
+    ) -> Any:
+        if Column.TRAITS in columns and any(low <= self._uid <= high for low, high in ranges):
+            raise StoreFailed("The mail store could not be read or written.")
+        return await self._store.rows(mailbox, ranges, columns, limit, removed=removed)
+
+    async def read_contents(self, contents: Sequence[int]) -> list[bytes]:
+        if self._content in contents:
+            raise StoreFailed("The mail store could not be read or written.")
+        found: list[bytes] = await self._store.read_contents(contents)
+        return found
+
+
+@pytest.mark.parametrize("items", [b"(UID BODY.PEEK[])", b"BODY.PEEK[HEADER]"])
+def test_a_sector_that_cannot_be_read_keeps_nobody_from_the_other_mail(items: bytes) -> None:
+    async def scenario(world: World) -> None:
+        await world.add(b"one", b"two", b"three", b"four", b"five")
+        client = await world.client(b"SELECT INBOX")
+        (row,) = await world.store.rows(client.session.view.mailbox.key, ((2, 2),), (Column.CONTENT,), 1)
+        put_store(client, BadSector(world.store, cast("int", row[1]), 4))
+        got = await client.do(b"FETCH 1:* " + items)
+        assert re.findall(rb"\* (\d+) FETCH", got) == [b"1", b"3", b"5"]
+        assert b"T NO [UNAVAILABLE] " in got
 
     run(scenario)

@@ -23,7 +23,7 @@ from ...mime.pieces import Measuring, NotInPieces, Undoing, is_lines, with_line_
 from ...mime.scan import IDENTITY
 from ...mime.sections import decode_body, find, locate
 from ...store import parts as stored_parts
-from ...store.errors import Damaged, cause_of
+from ...store.errors import UNREADABLE, StoreFault, cause_of
 from ...store.model import Column, Row
 from ..grammar.commands import Binary, Body, FetchItem, Item, SectionText
 from ..grammar.response import literal
@@ -134,15 +134,15 @@ class Message:
 async def send(session: ImapSession, plan: Plan, heads: Sequence[bytes], rows: Sequence[Row]) -> bool:
     """Write responses that hold body sections; `heads` are their beginnings, without closing parentheses.
 
-    Gives False where some section could not be decoded and was left out. Raises Damaged, once those have been written
-    that can be read.
+    Gives False where some section could not be decoded and was left out. Raises one of UNREADABLE, once those have been
+    written that can be read.
     """
     session.progress.end()  # which would speak within a literal that is half written
     messages = _messages(plan, rows)
     own = all(section.own for section in plan.bodies)
     selects = any(section.selector is not None for section in plan.bodies)
     start, complete, sections = 0, True, len(plan.bodies)
-    damaged: Damaged | None = None
+    damaged: StoreFault | None = None
     while start < len(messages):
         stop, octets = start, 0
         while stop < len(messages) and (
@@ -153,7 +153,7 @@ async def send(session: ImapSession, plan: Plan, heads: Sequence[bytes], rows: S
         group, told = messages[start:stop], heads[start:stop]
         try:
             await _read_group(session, plan, group)
-        except Damaged as found:
+        except UNREADABLE as found:
             damaged = found
             group, told = await _readable(session, plan, group, told)
         long = own and selects and any(message.header_octets > SELECTED_AT_ONCE for message in group)
@@ -168,7 +168,7 @@ async def send(session: ImapSession, plan: Plan, heads: Sequence[bytes], rows: S
                     complete = await _send_sections(session, plan, message) and complete
                 except Refusal as refusal:
                     if session.take_back(mark):
-                        if not isinstance(refusal, Damaged):
+                        if not isinstance(refusal, UNREADABLE):
                             raise
                         damaged = refusal
                         continue
@@ -222,7 +222,7 @@ async def _readable(
     kept: list[Message] = []
     told: list[bytes] = []
     for head, message in zip(heads, group, strict=True):
-        with suppress(Damaged):
+        with suppress(*UNREADABLE):
             await _read_group(session, plan, [message])
             kept.append(message)
             told.append(head)

@@ -22,7 +22,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
 from ...mime.model import Trait
-from ...store.errors import Damaged
+from ...store.errors import UNREADABLE, StoreFault
 from ...store.interface import Shelf, Store
 from ...store.model import Column, FlagTable, Row, UidRanges
 from ..grammar.response import joined
@@ -62,17 +62,17 @@ async def send(session: ImapSession, view: View, spans: Spans, plan: Plan, *, de
     """Write the responses for the messages of `spans`, a batch at a time, each batch drained.
 
     descending: from the highest UID to the lowest, as a limited command must (RFC 9738 3.1). Gives False where a
-    section could not be decoded and was left out (UNKNOWN-CTE). Raises Damaged, once all that can be read has been
-    written: one page of the file that is broken keeps nobody from the other mail.
+    section could not be decoded and was left out (UNKNOWN-CTE). Raises one of UNREADABLE, once all that can be read has
+    been written: one page of the file that is broken keeps nobody from the other mail.
     """
     complete = True
-    damaged: list[Damaged] = []
+    damaged: list[StoreFault] = []
     most = BATCH if WIDE.isdisjoint(plan.columns) and not NARROW.issuperset(plan.columns) else NARROW_BATCH
     for some in _ordered(batches(spans, most), descending):
         for batch in _ordered(await _parts(session, view, some, plan), descending):
             try:
                 complete = await _send_batch(session, view, batch, plan, descending, damaged) and complete
-            except Damaged as found:
+            except UNREADABLE as found:
                 damaged.append(found)
     if damaged:
         raise damaged[-1]
@@ -122,13 +122,13 @@ def _counts(totals: list[int]) -> Iterator[int]:
 
 
 async def _send_batch(
-    session: ImapSession, view: View, batch: Spans, plan: Plan, descending: bool, damaged: list[Damaged]
+    session: ImapSession, view: View, batch: Spans, plan: Plan, descending: bool, damaged: list[StoreFault]
 ) -> bool:
     """damaged: is told of messages that are left out, since their rows cannot be read."""
     table = await session.flags()
     shelf = _shelf(session, view, batch, plan)
     known = None
-    with suppress(Damaged):  # what can be read is found by its rows
+    with suppress(*UNREADABLE):  # what can be read is found by its rows
         known = await _known(session, view, batch, plan, shelf)
     if known is not None:
         await _send_columns(session, view, table, plan, _numbers(batch), *known, descending)
@@ -309,12 +309,12 @@ async def read_rows(
 
 
 async def _readable_rows(
-    session: ImapSession, view: View, batch: Spans, columns: tuple[Column, ...], damaged: list[Damaged]
+    session: ImapSession, view: View, batch: Spans, columns: tuple[Column, ...], damaged: list[StoreFault]
 ) -> tuple[Iterable[int], list[Row]]:
     """`read_rows`; where a page of the file is broken, of those that do not lie there. damaged: is told of it."""
     try:
         return await read_rows(session, view, batch, columns)
-    except Damaged as found:
+    except UNREADABLE as found:
         expected = count(batch)
         if expected == 1:
             damaged.append(found)

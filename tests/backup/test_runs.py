@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from restante.clock import ManualClock
 from restante.store.directory import NotFound
 from restante.store.interface import Store
 from restante.store.model import FlagMode, Flags
+from tests.crash.vfs import BadSector, bad_sector
 
 from .support import ANN, World, message, play, put, state
 
@@ -251,6 +253,30 @@ def test_a_message_that_the_store_has_lost_is_named_and_all_else_is_taken(tmp_pa
         await world.engine.close()
 
     play(scene())
+
+
+def test_a_sector_that_cannot_be_read_keeps_no_other_message_from_being_taken(tmp_path: Path) -> None:
+    async def scene(disk: BadSector) -> None:
+        world = World(tmp_path)
+        await world.fill()
+        await put(world.ann, "INBOX", *(message(n) for n in range(100)))
+        await world.engine.close()
+        path = world.engine.path(ANN)
+        with closing(apsw.Connection(str(path))) as db:
+            db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            sql = "SELECT pgoffset FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY pageno"
+            octets, answers = (db.execute(sql, (table,)).fetchall()[-2] for table in ("chunk", "answer"))
+        for (place,), lost in ((octets, True), (answers, False)):
+            assert isinstance(place, int)
+            disk.at = (str(path), place)
+            world.engine = world.open(tmp_path / "data")
+            done = await world.take(full=True)
+            assert done.failed == []
+            assert [address for address, count in done.unreadable if 0 < count < 60] == ["ann@example.com"] * lost
+            await world.engine.close()
+
+    with bad_sector() as disk:
+        play(scene(disk))
 
 
 def with_db(path: Path, sql: str) -> None:

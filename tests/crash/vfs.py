@@ -80,6 +80,40 @@ class _FaultyFile(apsw.VFSFile):
         super().xSync(flags)
 
 
+class BadSector(apsw.VFS):
+    """A disk of which one octet, and what is read with it, cannot be read once `at` says where: (file, offset)."""
+
+    def __init__(self) -> None:
+        self.at: tuple[str, int] | None = None
+        super().__init__("bad-sector", "unix", makedefault=True)
+
+    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - the base class names it
+        return _BadFile(self, name, flags)
+
+
+class _BadFile(apsw.VFSFile):
+    def __init__(self, disk: BadSector, name: Any, flags: list[int]) -> None:
+        self._disk = disk
+        self._name = name.filename() if isinstance(name, apsw.URIFilename) else name
+        super().__init__("unix", name, flags)
+
+    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - the base class names it
+        file, place = self._disk.at or ("", 0)
+        if file == self._name and offset <= place < offset + amount:
+            raise apsw.exception_for(apsw.SQLITE_IOERR_READ)
+        return super().xRead(amount, offset)
+
+
+@contextmanager
+def bad_sector() -> Iterator[BadSector]:
+    """The shim as this process's default for the time of the block."""
+    disk = BadSector()
+    try:
+        yield disk
+    finally:
+        disk.unregister()
+
+
 @contextmanager
 def faulty_disk() -> Iterator[FaultyDisk]:
     """The shim as this process's default for the time of the block."""

@@ -17,7 +17,7 @@ from hashlib import sha256
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ..store.errors import Damaged
+from ..store.errors import UNREADABLE
 from ..values import Record, field
 from .apart import apart
 from .errors import Corrupt, NeedsPrivateKey
@@ -249,7 +249,7 @@ async def _answers(store: Read, wanted: Wanted, writer: Writer) -> dict[bytes, b
         for low, high in runs(uids):
             try:
                 rows = await store.answers(orders[low:high])
-            except Damaged:
+            except UNREADABLE:
                 rows = [None] * (high - low)  # they can be made again: no reason to have less of the account
             ids.append(await apart(put, rows))
         found[segment] = b"".join(ids)
@@ -259,7 +259,7 @@ async def _answers(store: Read, wanted: Wanted, writer: Writer) -> dict[bytes, b
 async def _group(store: Read, keys: Sequence[int], digests: Sequence[bytes], writer: Writer, taken: Taken) -> None:
     try:
         found = await store.read_contents(keys)
-    except Damaged:
+    except UNREADABLE:
         if len(keys) == 1:
             taken.unreadable.append(digests[0])
             return

@@ -7,7 +7,7 @@ import gc
 import random
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import apsw
@@ -18,6 +18,7 @@ from restante.query.language import Contains, Field
 from restante.store.interface import Engine, Store
 from restante.store.model import Column, FlagMode, Flags, NewMessage, System
 from restante.store.sqlite import answers, content
+from tests.crash.vfs import BadSector, bad_sector
 from tests.engines.making import ACCOUNT, ALL, Installation, inbox
 
 MAIL = [
@@ -478,9 +479,15 @@ def page_of(db: apsw.Connection, table: str) -> int:
         ("seen", set()),
     ],
 )
+@pytest.mark.parametrize("unread", [False, True], ids=["broken", "bad sector"])
 def test_all_that_can_be_read_of_a_file_with_a_broken_page_is_checked_and_nothing_mended(
-    tmp_path: Path, table: str, codes: set[str], repair: bool
+    tmp_path: Path, table: str, codes: set[str], repair: bool, unread: bool
 ) -> None:
+    with bad_sector() if unread else nullcontext() as sector:
+        look_at_a_broken_page(tmp_path, table, codes, repair, sector)
+
+
+def look_at_a_broken_page(tmp_path: Path, table: str, codes: set[str], repair: bool, sector: BadSector | None) -> None:
     installation = Installation("sqlite", tmp_path / "data")
     mail = [b"Subject: %d\r\n\r\n%b\r\n" % (n, bytes(random.Random(n).choices(b"abcdef", k=3000))) for n in range(100)]
 
@@ -497,9 +504,12 @@ def test_all_that_can_be_read_of_a_file_with_a_broken_page_is_checked_and_nothin
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             page = page_of(db, table)
         file = installation.data / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.db"
-        with file.open("r+b") as opened:
-            opened.seek((page - 1) * PAGE)
-            opened.write(random.Random(1).randbytes(PAGE))
+        if sector is None:
+            with file.open("r+b") as opened:
+                opened.seek((page - 1) * PAGE)
+                opened.write(random.Random(1).randbytes(PAGE))
+        else:
+            sector.at = (str(file), (page - 1) * PAGE)
         before = file.read_bytes()
         engine = installation.open()
         found = [finding async for finding in engine.account(ACCOUNT).doctor(repair)]

@@ -23,6 +23,7 @@ from ...mime.model import Limits
 from ..model import Finding, System
 from . import stamps
 from .doctor_contents import contents, transaction
+from .faults import BROKEN, is_unread
 from .mend import Mender
 
 
@@ -37,8 +38,10 @@ def check(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Generat
             yield finding
             if finding.code == "file" and _OF_PAGES.search(finding.text):
                 why = "as SQLite finds"
-    except apsw.CorruptError as error:
-        why = str(error)
+    except BROKEN as error:
+        if not is_unread(error):
+            raise
+        why = str(error) or "they cannot be read"
     if why:
         text = f"pages of the file are broken ({why}); put it back from a backup. What can be read of it is checked"
         yield Finding(PAGES, text, repairable=False)
@@ -70,10 +73,10 @@ def _structure(db: apsw.Connection, repair: bool, numbering: Mender | None) -> t
 
 def _what_is_left(db: apsw.Connection, limits: Limits) -> Iterator[Finding]:
     """What is found in a file of which pages are broken, as far as each look gets."""
-    with transaction(db, False):
-        for findings in _structure(db, False, None):
-            with suppress(apsw.CorruptError):  # told already; the look that met a broken page ends there
-                yield from findings
+    for findings in _structure(db, False, None):
+        # Told already; the look that met a broken page ends there, and where it cannot be read its transaction with it.
+        with suppress(*BROKEN), transaction(db, False):
+            yield from findings
     yield from contents(db, None, limits)
 
 

@@ -16,6 +16,7 @@ from ..backup import AnswerRow
 from ..errors import StoreRefusal
 from ..model import Finding
 from . import answers, content
+from .faults import BROKEN
 from .mend import Mender
 
 _BATCH = 64  # messages read per step
@@ -28,7 +29,8 @@ def transaction(db: apsw.Connection, write: bool) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # SQLite has undone it by itself where a page could not be read
+            db.execute("ROLLBACK")
         raise
     db.execute("COMMIT" if write else "ROLLBACK")
 
@@ -58,7 +60,7 @@ def contents(db: apsw.Connection, mender: Mender | None, limits: Limits) -> Iter
         for (key, id, number, digest, body, due), said in rows:
             try:
                 data = content.read(db, number, 0, None)
-            except (StoreRefusal, apsw.CorruptError) as error:
+            except (StoreRefusal, *BROKEN) as error:
                 if _is_there(db, key):
                     why = error.text if isinstance(error, StoreRefusal) else "pages of the file are broken."
                     yield Finding("content", f"{id}: its octets cannot be read: {why}", repairable=False)
@@ -100,7 +102,7 @@ def _stored(db: apsw.Connection) -> Iterator[tuple[_Stored, list[int]]]:
                 return
             yield list(zip(rows, answers.read(db, [row[0] for row in rows]), strict=True)), []
             last = rows[-1][0]
-        except apsw.CorruptError:
+        except BROKEN:
             keys = range(last + 1, min(last + _BATCH, _largest_key(db)) + 1)
             if not keys:
                 return
@@ -113,7 +115,7 @@ def _one_by_one(db: apsw.Connection, keys: range) -> tuple[_Stored, list[int]]:
     unreadable: list[int] = []
     for key in keys:
         for statement in (_STORED_ALONE, _STORED_WITHOUT_TEXT):
-            with suppress(apsw.CorruptError):
+            with suppress(*BROKEN):
                 rows = list(db.execute(statement, (key,)))
                 break
         else:
@@ -121,7 +123,7 @@ def _one_by_one(db: apsw.Connection, keys: range) -> tuple[_Stored, list[int]]:
             continue
         for row in rows:
             said = None
-            with suppress(apsw.CorruptError):
+            with suppress(*BROKEN):
                 (said,) = answers.read(db, [key])
             found.append((row, said))
     return found, unreadable
@@ -131,7 +133,7 @@ def _largest_key(db: apsw.Connection) -> int:
     """The largest key that was ever given out; 0 where that cannot be read."""
     try:
         return int(db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'email'").get or 0)
-    except apsw.CorruptError:
+    except BROKEN:
         return 0
 
 

@@ -41,6 +41,17 @@ def _described(error: apsw.Error | OSError) -> str:
     return f"{name}: {error}" if str(error) else str(name)
 
 
+BROKEN = (apsw.CorruptError, apsw.IOError)
+"""A page that is broken, or lies on a bad sector: what is elsewhere may be read. Of who only reads; see `is_unread`."""
+
+_READING = frozenset({apsw.SQLITE_IOERR_READ, apsw.SQLITE_IOERR_DATA, apsw.SQLITE_IOERR_CORRUPTFS})
+
+
+def is_unread(error: apsw.Error) -> bool:
+    """Whether a page could not be read, which is broken or lies on a bad sector; not one that could not be written."""
+    return isinstance(error, apsw.CorruptError) or getattr(error, "extendedresult", 0) in _READING
+
+
 def is_full(error: apsw.Error | OSError) -> bool:
     """Whether there is no room on the disk, or in the user's quota of it. A reader needs some too: for a -shm file."""
     if isinstance(error, OSError):

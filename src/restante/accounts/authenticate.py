@@ -138,9 +138,10 @@ class LocalAuthenticator:
         """Whose account it is, if the password is one of its own. Raises as `password`."""
         await self.admit(claim)
         began = self._clock.monotonic()
-        prepared = prepare_password(password[: MOST_PASSWORD + 1])
+        given = password[: MOST_PASSWORD + 1]
+        prepared = prepare_password(given)
         login = await self.look_up(claim)
-        number = await self._match(login, prepared)
+        number = await self._match(login, prepared, given)
         if login is None or number is None or len(password) > MOST_PASSWORD:
             tried = hmac.digest(self._key, prepared, "sha256")[:8]
             reason = "unknown account" if login is None else "wrong password"
@@ -176,16 +177,20 @@ class LocalAuthenticator:
         except StoreRefusal as error:
             raise LoginUnavailable("The directory cannot be read.", "Try again in a moment.") from error
 
-    async def _match(self, login: Login | None, password: bytes) -> int | None:
-        """The number of the credential that fits, after one costly check or none. The same cost for every failure."""
+    async def _match(self, login: Login | None, password: bytes, given: bytes) -> int | None:
+        """The number of the credential that fits, after one costly check or none. The same cost for every failure.
+
+        password: prepared. given: as it came; where that is something else, both are checked.
+        """
+        forms = tuple(dict.fromkeys((password, given)))
         if login is None:
-            await self.checker.pretend(password)
+            await self._pretend(forms)
             return None
         account = login.account
         proof = self._proofs.find(account.id, account.credential_version, password)
         if proof is not None:
             return proof.number
-        found = await self._fitting(login.credentials, password)
+        found = await self._fitting(login.credentials, forms)
         if found is None:
             return None
         self._proofs.keep(account.id, account.credential_version, password, found.number)
@@ -193,19 +198,24 @@ class LocalAuthenticator:
             await self._rehash(account, found, password)
         return found.number
 
-    async def _fitting(self, credentials: tuple[Credential, ...], password: bytes) -> Credential | None:
+    async def _fitting(self, credentials: tuple[Credential, ...], forms: tuple[bytes, ...]) -> Credential | None:
         for credential in credentials:
-            if credential.kind == "app" and is_app_password(password, credential.hash):
+            if credential.kind == "app" and is_app_password(forms[0], credential.hash):
                 return credential
         main = next((c for c in credentials if c.kind == "password"), None)
         if main is None:
-            await self.checker.pretend(password)
+            await self._pretend(forms)
             return None
-        if await self.checker.verify(password, main.hash):
-            return main
+        for form in forms:  # most other servers hashed what came
+            if await self.checker.verify(form, main.hash):
+                return main
         if is_outdated(main.hash, self._table):
-            await self.checker.pretend(password)  # a cheaper hash must not answer sooner than an unknown name
+            await self._pretend(forms)  # a cheaper hash must not answer sooner than an unknown name
         return None
+
+    async def _pretend(self, forms: tuple[bytes, ...]) -> None:
+        for form in forms:
+            await self.checker.pretend(form)
 
     async def _rehash(self, account: Account, credential: Credential, password: bytes) -> None:
         """Keep the password at today's cost. Not where it was changed meanwhile; a failure waits for the next login."""

@@ -227,7 +227,7 @@ def test_names_that_are_no_names_are_refused_safely(tmp_path: Path) -> None:
 def test_the_log_tells_who_and_why_but_no_password(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         await refused(world.auth.password(ANN, b"hunter2", AFAR))
-        await world.auth.password(ANN, b"secret", HERE)
+        await world.auth.password(b"Ann@Example.ORG.", b"secret", HERE)
         assert world.log[0] == (
             "login-failed",
             {

@@ -247,7 +247,7 @@ class LocalAuthenticator:
         # Behind the answer: nothing that this login is told, or may do, depends on it.
         asyncio.get_running_loop().call_soon(self._throttle.succeeded, claim.pair)
         await self._directory.touch_credential(account.id, number, int(self._clock.now()))
-        self._log("login", claim.fields(credential=number))
+        self._log("login", claim.fields(account=account.address, credential=number))
         return Admitted(account, credential.opener)
 
     async def refused(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from restante.config.model import ImapTable
@@ -152,6 +154,21 @@ def test_rfc9208_4_1_3_setquota_by_whom_the_configuration_names() -> None:
         await chief.ok(b"SETQUOTA ann@example.org ()")
         await ann.ok(b"CREATE two")
         assert (b"MAILBOX 3 10000") in await chief.ok(b"GETQUOTA ann@example.org")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("written", ["chef@b\u00fccher.example", "Chef@XN--bcher-kva.example."])
+def test_setquota_by_whom_the_configuration_names_in_another_way(written: str) -> None:
+    config = ImapTable(quota_admins=["no address", written])
+
+    async def scenario(world: World) -> None:
+        await people(world)
+        operator = await world.person("operator")
+        world.authenticator.people[b"chef"] = replace(operator, address="chef@xn--bcher-kva.example")
+        chief = await world.client(user=b"chef", config=config)
+        assert b" QUOTASET" in await chief.ok(b"CAPABILITY")
+        await chief.ok(b"SETQUOTA ann@example.org ()")
 
     run(scenario)
 

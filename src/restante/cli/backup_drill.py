@@ -18,7 +18,7 @@ from .backup import (
     open_repository,
     with_location_argument,
 )
-from .common import count, emit_json, human_size, instant, place_of, run, with_json, with_place
+from .common import AddressType, count, emit_json, human_size, instant, place_of, run, with_json, with_place
 from .statuses import Exit
 
 if TYPE_CHECKING:
@@ -54,7 +54,14 @@ class Result:
 @click.command("drill")
 @with_location_argument
 @click.option("--all", "everything", is_flag=True, help="Restore everything, directory and credentials included.")
-@click.option("--account", "addresses", multiple=True, metavar="NAME@DOMAIN", help="This account, not drawn ones.")
+@click.option(
+    "--account",
+    "addresses",
+    type=AddressType(),
+    multiple=True,
+    metavar="NAME@DOMAIN",
+    help="This account, not drawn ones.",
+)
 @click.option(
     "--accounts", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="Accounts that are drawn."
 )

@@ -16,7 +16,7 @@ from .backup import (
     with_location_argument,
     with_location_option,
 )
-from .common import emit, human_size, instant, run, with_json, with_place
+from .common import AddressType, emit, human_size, instant, run, with_json, with_place
 from .query import found_by
 
 if TYPE_CHECKING:
@@ -110,7 +110,9 @@ class MailboxRow:
 @click.command()
 @click.argument("snapshot", default="latest")
 @with_location_option
-@click.option("--account", "address", metavar="NAME@DOMAIN", help="Show the mailboxes of this account.")
+@click.option(
+    "--account", "address", type=AddressType(), metavar="NAME@DOMAIN", help="Show the mailboxes of this account."
+)
 @with_json
 @with_place
 def show(snapshot: str, address: str | None, as_json: bool) -> None:
@@ -165,7 +167,9 @@ UNREADABLE = "(damaged in the backup)"
 @click.command("find")
 @click.argument("query", nargs=-1, required=True)
 @with_location_option
-@click.option("--account", "addresses", multiple=True, metavar="NAME@DOMAIN", help="In this account alone.")
+@click.option(
+    "--account", "addresses", type=AddressType(), multiple=True, metavar="NAME@DOMAIN", help="In this account alone."
+)
 @click.option("--snapshot", "snapshot", metavar="SNAPSHOT", help=f"In this snapshot alone. {SNAPSHOT}")
 @click.option("--limit", default=100, show_default=True, metavar="N", help="List so many, newest first; 0: all.")
 @with_json

@@ -15,7 +15,7 @@ import click
 from ..errors import Refusal
 from .backup import RUN, SNAPSHOT, chosen, complain_of, open_repository, with_location_argument
 from .backup_imap import with_copies
-from .common import count, emit_json, human_size, place_of, run, with_json, with_place
+from .common import AddressType, count, emit_json, human_size, place_of, run, with_json, with_place
 from .login import with_login
 from .statuses import Exit
 
@@ -50,7 +50,7 @@ class Result:
 @click.command()
 @with_location_argument
 @click.option("--all", "everything", is_flag=True, help="Everything, onto an empty data folder (--data DIR).")
-@click.option("--account", "address", metavar="NAME@DOMAIN", help="This account.")
+@click.option("--account", "address", type=AddressType(), metavar="NAME@DOMAIN", help="This account.")
 @click.option("--mailbox", metavar="NAME", help="Only this mailbox of it.")
 @click.option("--message", "messages", multiple=True, metavar="EMAILID", help="Only this message (see find).")
 @click.option("--snapshot", default="latest", show_default=True, metavar="SNAPSHOT", help=SNAPSHOT)
@@ -65,7 +65,10 @@ class Result:
     help="Of those files.",
 )
 @click.option(
-    "--into", metavar="NAME@DOMAIN", help="Into this account of the installation, instead of the one it is of."
+    "--into",
+    type=AddressType(),
+    metavar="NAME@DOMAIN",
+    help="Into this account of the installation, instead of the one it is of.",
 )
 @click.option("--imap", metavar="NAME", help="To the IMAP account of this copy; with --user: HOST[:PORT].")
 @with_copies

@@ -24,7 +24,7 @@ from .backup import (
 )
 from .backup_imap import wanted_of, with_copies
 from .backup_said import PUT_BACK, counted, tell_lacking, tell_run
-from .common import cell, emit_json, human_size, instant, place_of, run, with_json, with_place
+from .common import AddressType, cell, emit_json, human_size, instant, place_of, run, with_json, with_place
 from .login import with_login
 from .priority import SHORT, step_back
 from .statuses import Exit
@@ -103,7 +103,12 @@ class Ran:
 @click.command("run")
 @with_location_argument
 @click.option(
-    "--account", "addresses", multiple=True, metavar="NAME@DOMAIN", help="This account alone; others as they were."
+    "--account",
+    "addresses",
+    type=AddressType(),
+    multiple=True,
+    metavar="NAME@DOMAIN",
+    help="This account alone; others as they were.",
 )
 @click.option(
     "--imap",

@@ -226,6 +226,20 @@ class SizeType(click.ParamType[int]):
             self.fail(f"{error}.", param, ctx)
 
 
+class AddressType(click.ParamType[str]):
+    """An account's address in the form in which addresses are kept; what is none as it is: nobody has it."""
+
+    name = "address"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from ..accounts.address import BadAddress, normalise_address
+
+        try:
+            return normalise_address(str(value)).address
+        except BadAddress:
+            return str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Expiry:
     """An instant (seconds UTC), or a time from now (seconds)."""

@@ -90,3 +90,17 @@ def test_limits_are_set_shown_and_set_back(cli: Cli) -> None:
 def limits(cli: Cli) -> tuple[object, ...]:
     shown = json.loads(cli("account", "show", "small@example.com", "--json").stdout)
     return shown["quota"], shown["quota_messages"], shown["quota_mailboxes"]
+
+
+def test_rights_go_to_the_address_as_it_stands_before_any_that_is_made_of_it(cli: Cli) -> None:
+    """SASLprep makes "x2" of "x²", and refuses what is written in two directions."""
+    people = ["x2@example.com", "x\u00b2@example.com", "\u0639\u0644\u064a@example.com"]
+    for who in people:
+        cli("account", "add", who, "--password-stdin", stdin=b"secret words\n")
+        cli("acl", "set", "bob@example.com", "INBOX", who, "lr")
+        assert [row["who"] for row in cli.json("acl", "list", "bob@example.com")] == [who]
+        cli("acl", "set", "bob@example.com", "INBOX", f"-{who}", "r")
+        cli("acl", "remove", "bob@example.com", "INBOX", f"-{who}", "--yes")
+        cli("acl", "remove", "bob@example.com", "INBOX", who, "--yes")
+    cli("acl", "set", "bob@example.com", "INBOX", "\uff41nn@example.com", "lr")  # full width
+    assert [row["who"] for row in cli.json("acl", "list", "bob@example.com")] == ["ann@example.com"]

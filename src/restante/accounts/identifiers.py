@@ -4,14 +4,15 @@ People write an account's address, "anyone" or "authenticated" (the same here: n
 perhaps behind "-" for negative rights. Kept is the account's id, which never changes or comes back: who gets the
 address of somebody that has left does not get his rights.
 
-Text is prepared by SASLprep, as RFC 4314 3 asks. Must not know protocols.
+Text is prepared by SASLprep, as RFC 4314 3 asks, but where it is somebody's address as it stands: SASLprep refuses some
+addresses, and makes of others those of other people ("x²" is "x2" then). Must not know protocols.
 """
 
 from __future__ import annotations
 
 from ..errors import Refusal
 from ..sasl.saslprep import BadString, saslprep
-from ..store.directory import Directory
+from ..store.directory import Account, Directory
 from ..store.rights import EVERYONE, NEGATIVE
 from .address import BadAddress, normalise_address
 
@@ -46,18 +47,29 @@ def prepared(text: str) -> str:
 
 async def kept_form(directory: Directory, text: str) -> str:
     """The identifier as lists keep it. Raises BadIdentifier, UnknownPerson."""
-    name = prepared(text)
-    sign = NEGATIVE if name.startswith(NEGATIVE) else ""
-    name = name.removeprefix(NEGATIVE)
-    if name.lower() in EVERYONE:
-        return sign + name.lower()
-    try:
-        account = await directory.account(normalise_address(name).address)
-    except BadAddress:
-        account = None
+    sign, name = _parted(text)
+    account = await _account(directory, name)
+    if account is None:
+        sign, name = _parted(prepared(text))
+        if name.lower() in EVERYONE:
+            return sign + name.lower()
+        account = await _account(directory, name)
     if account is None:
         raise UnknownPerson("There is no such account.", "Write an address of an account here, or anyone.")
     return sign + account.id
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """The sign, if there is one, and who is named."""
+    name = text.removeprefix(NEGATIVE)
+    return text[: len(text) - len(name)], name
+
+
+async def _account(directory: Directory, name: str) -> Account | None:
+    try:
+        return await directory.account(normalise_address(name).address)
+    except BadAddress:
+        return None
 
 
 async def shown_form(directory: Directory, kept: str) -> str:

@@ -14,7 +14,7 @@ from ..store.interface import Engine
 from ..store.model import FlagMode, Mailbox
 from ..store.rights import NEGATIVE, BadRights, Rights, parse_rights, shown
 from .admin import Admin, BadSetting
-from .identifiers import UnknownPerson, kept_form, prepared, shown_form
+from .identifiers import UnknownPerson, kept_form, shown_form
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Sharing:
         NoSuchMailbox, BadIdentifier, BadSetting where the list does not name him."""
         box = await self._mailbox(address, mailbox)
         there = {entry.identifier for entry in await self._engine.account(await self._id(address)).acl(box.key)}
-        kept = prepared(who)
+        kept = who
         if kept not in there:
             try:
                 kept = await kept_form(self._engine.directory, who)

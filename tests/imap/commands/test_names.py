@@ -35,6 +35,23 @@ def test_what_is_far_too_long_is_not_composed(monkeypatch: pytest.MonkeyPatch) -
     assert max(lengths) <= max(4 * LONGEST, LONGEST_IDENTIFIER)
 
 
+def test_a_person_whose_name_saslprep_refuses_may_be_shared_with() -> None:
+    """Letters of two directions (RFC 3454 6). Who is not here counts as asked for all the same."""
+
+    async def scenario(world: World) -> None:
+        await world.person("\u0639ann")
+        client = await world.client()
+        who, nobody = "\u0639ann@example.org".encode(), "\u0639nobody@example.org".encode()
+        await client.ok(b"SETACL INBOX {%d+}\r\n%b lr" % (len(who), who))
+        assert who in await client.ok(b"GETACL INBOX")
+        await client.ok(b"DELETEACL INBOX {%d+}\r\n%b" % (len(who), who))
+        assert who not in await client.ok(b"GETACL INBOX")
+        assert b"T BAD" in await client.do(b"SETACL INBOX {%d+}\r\n%b lr" % (len(nobody), nobody))
+        assert world.authenticator.asked == ["user@example.org"]
+
+    run(scenario)
+
+
 def test_the_longest_name_may_be_sent_decomposed() -> None:
     assert mailbox_name("\u03c9\u0313\u0342\u0345" * LONGEST) == "\u1fa6" * LONGEST
     assert mailbox_pattern("e\u0301" * LONGEST) == "\u00e9" * LONGEST

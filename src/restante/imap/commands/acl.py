@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...accounts.identifiers import BadIdentifier, UnknownPerson, is_everyone, kept_form, prepared, shown_form
+from ...accounts.identifiers import BadIdentifier, UnknownPerson, is_everyone, kept_form, shown_form
 from ...store.errors import NoPermission, NoSuchMailbox
 from ...store.model import FlagMode, Mailbox
 from ...store.rights import ALL, KNOWN, LETTERS, NEGATIVE, BadRights, Rights, parse_rights, shown
@@ -35,9 +35,8 @@ async def set_acl(session: ImapSession, command: SetAcl) -> Reply:
         rights = parse_rights(command.rights)
     except BadRights as error:
         raise BadCommand(f"{error}.") from error
-    identifier = _prepared(command.identifier)
     place, mailbox = await _administered(session, command.mailbox)
-    kept = await _kept(session, identifier)
+    kept = await _kept(session, command.identifier)
     if not kept.startswith(NEGATIVE) and command.mode is not AclMode.REMOVE and rights:
         _check_everyone(session, kept)
     await place.store.set_acl(mailbox.key, kept, MODES[command.mode], rights)
@@ -47,10 +46,9 @@ async def set_acl(session: ImapSession, command: SetAcl) -> Reply:
 
 async def delete_acl(session: ImapSession, command: DeleteAcl) -> Reply:
     """DELETEACL: also of an identifier that has no account any more, as GETACL shows it."""
-    identifier = _prepared(command.identifier)
     place, mailbox = await _administered(session, command.mailbox)
     entries = {entry.identifier for entry in await place.store.acl(mailbox.key)}
-    kept = identifier if identifier in entries else await _kept(session, identifier)
+    kept = command.identifier if command.identifier in entries else await _kept(session, command.identifier)
     await place.store.set_acl(mailbox.key, kept, FlagMode.REPLACE, Rights.NONE)
     _log(session, place, mailbox, kept, "")
     return Reply(b"DELETEACL completed.")
@@ -68,9 +66,8 @@ async def get_acl(session: ImapSession, command: GetAcl) -> Reply:
 
 async def list_rights(session: ImapSession, command: ListRights) -> Reply:
     """LISTRIGHTS: the owner always has all; everybody else can be given each right by itself."""
-    identifier = _prepared(command.identifier)
     place, mailbox = await _administered(session, command.mailbox)
-    kept = await _kept(session, identifier)
+    kept = await _kept(session, command.identifier)
     required, optional = "", GRANTABLE
     if kept.removeprefix(NEGATIVE) == place.store.account:
         required, optional = ("" if kept.startswith(NEGATIVE) else shown(ALL)), ()
@@ -101,24 +98,19 @@ def _log(session: ImapSession, place: Place, mailbox: Mailbox, who: str, rights:
     session.connection.log("acl", owner=place.store.account, mailbox=mailbox.name, who=who, rights=rights)
 
 
-def _prepared(identifier: str) -> str:
-    """Raises BadCommand for what can be nobody's name (RFC 4314 3)."""
-    try:
-        return prepared(identifier)
-    except BadIdentifier as refusal:
-        raise BadCommand(refusal.text) from refusal
-
-
 async def _kept(session: ImapSession, identifier: str) -> str:
-    """The identifier as lists keep it. Raises UnknownPerson, TooManyQuestions, each after its delay."""
+    """The identifier as lists keep it. Raises BadCommand for what can be nobody's name (RFC 4314 3), UnknownPerson,
+    TooManyQuestions, each after its delay."""
     directory, account = session.engine.directory, session.account
     if account is None or is_everyone(identifier.lower()):
         return await kept_form(directory, identifier)
     await session.authenticator.may_ask(account)
     try:
         return await kept_form(directory, identifier)
-    except UnknownPerson:
+    except (BadIdentifier, UnknownPerson) as refusal:
         await session.authenticator.asked_in_vain(account)
+        if isinstance(refusal, BadIdentifier):
+            raise BadCommand(refusal.text) from refusal
         raise
 
 

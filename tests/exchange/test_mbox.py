@@ -200,3 +200,23 @@ def test_real_mboxes() -> None:
     assert b"\nFrom Russia with love\n" in one
     assert b"\nFrom Russia with love\nYear: 1963\n" in two
     assert len(bodies((SHARED / "real" / "list.mbox").read_bytes())) == 29
+
+
+WRITTEN = [
+    (b"A: b\nX-Status: DONE\nStatus: RO\nX-Keywords: a\n b\nContent-Length: 1\n\nbody\n", b"A: b\n\nbody\n"),
+    (b"Subject: s\n" + FROM + b"To: t\n\nbody\n", None),
+    (FROM + b"Subject: s\n\nbody\n", None),
+    (b">" + FROM + b"Subject: s\n\nbody\n", None),
+    (b"".join(b"X-%06d: %b\n" % (n, b"x" * 100) for n in range(12_000)) + b"\nbody\n", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"), WRITTEN, ids=["the file's fields", "within", "before", "quoted", "more than a megabyte"]
+)
+def test_no_header_makes_flags_or_messages_of_its_own(message: bytes, expected: bytes | None) -> None:
+    flags = Flags(System.FLAGGED, frozenset({"k"}))
+    text = format_mbox(message.replace(b"\n", b"\r\n"), flags, 12) + format_mbox(b"Subject: 2\n\n", Flags(), 12)
+    found = read(text, largest=2 << 20)
+    assert [each.data for each in found if isinstance(each, Incoming)] == [expected or message, b"Subject: 2\n\n"]
+    assert [each.flags for each in found if isinstance(each, Incoming)] == [flags, Flags()]

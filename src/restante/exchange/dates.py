@@ -83,14 +83,19 @@ def is_instant(seconds: int) -> bool:
     return seconds in INSTANTS
 
 
-LONGEST_HEADER = 1 << 20
+USUAL_HEADER = 1 << 20
+"""Octets in which an empty line is looked for first: a message with one kind of line end has none of the other kind, up
+to its own end."""
 
 
 def header_end(data: bytes) -> int:
-    """Where the header ends: the offset of the empty line, at most LONGEST_HEADER."""
+    """Where the header ends: the offset of the empty line, that of the end where there is none."""
     if data.startswith((b"\n", b"\r\n")):
         return 0
-    bare = data.find(b"\n\n", 0, LONGEST_HEADER)
-    ended = data.find(b"\n\r\n", 0, LONGEST_HEADER if bare < 0 else bare + 2)  # most have one kind of line end
-    first = bare if ended < 0 else ended
-    return first + 1 if first >= 0 else min(len(data), LONGEST_HEADER)
+    for stop in (USUAL_HEADER, len(data)):
+        bare = data.find(b"\n\n", 0, stop)
+        ended = data.find(b"\n\r\n", 0, stop if bare < 0 else bare + 2)
+        first = bare if ended < 0 else ended
+        if first >= 0:
+            return first + 1
+    return len(data)

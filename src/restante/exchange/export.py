@@ -409,8 +409,13 @@ def mbox_path(name: str, taken: set[str]) -> Path:
 
 
 def format_mbox(data: bytes, flags: Flags, received: int) -> bytes:
-    """One message as mboxrd with its flags in Status, X-Status and X-Keywords. Line ends become LF."""
-    text = data.replace(b"\r\n", b"\n")
+    """One message as mboxrd with its flags in Status, X-Status and X-Keywords. Line ends become LF.
+
+    Fields in which an mbox keeps flags and lengths are the file's: what the sender wrote there would mark the message
+    deleted, or count the octets of others. A line like a From_ line is quoted in the header too, where it would end the
+    message as well.
+    """
+    text, _ = mbox.lift_flags(data.replace(b"\r\n", b"\n"))
     if not text.endswith(b"\n"):
         text += b"\n"
     status = b"RO" if flags.system & System.SEEN else b"O"
@@ -422,9 +427,9 @@ def format_mbox(data: bytes, flags: Flags, received: int) -> bytes:
     if flags.keywords:
         fields.append(b"X-Keywords: " + " ".join(sorted(flags.keywords)).encode("ascii"))
     end = header_end(text)
-    header, body = text[:end], text[end:]
+    header, body = mbox.LENGTH.sub(b"", text[:end]), text[end:]
     if header and not header.endswith(b"\n"):
         header += b"\n"
     stamp = time.strftime("%a %b %d %H:%M:%S %Y", time.gmtime(max(received, 0))).encode("ascii")
-    head = b"From MAILER-DAEMON " + stamp + b"\n" + header + b"\n".join(fields) + b"\n"
-    return head + mbox.FROM_LINE.sub(rb">\1", body or b"\n") + b"\n"
+    lines = header + b"\n".join(fields) + b"\n" + (body or b"\n")
+    return b"From MAILER-DAEMON " + stamp + b"\n" + mbox.FROM_LINE.sub(rb">\1", lines) + b"\n"

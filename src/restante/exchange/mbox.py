@@ -52,6 +52,7 @@ WELL_KNOWN = re.compile(
 """Fields that a message begins with."""
 UNDATED = re.compile(rb"From -?[ \t]*$")
 CONTENT_LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,12})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+LENGTH = re.compile(rb"^content-length[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE)
 KEPT_FLAGS = re.compile(
     rb"^(status|x-status|x-keywords|x-uid|x-imap|x-imapbase|x-mozilla-status2?|x-mozilla-keys)[ \t]*:"
     rb"((?:[^\n]|\n[ \t])*)\n",
@@ -300,13 +301,16 @@ def read_mbox(
 def lift(raw: Raw, quoting: Quoting, mtime: int) -> tuple[bytes, Flags, int]:
     """A message out of its file: its octets without quoting and kept flags, the flags, INTERNALDATE."""
     data, flags = lift_flags(raw.data)
-    if quoting is Quoting.QUOTED and b">From " in data:
-        end = header_end(data)
-        data = data[:end] + QUOTED.sub(rb"\1", data[end:])
+    data = unquoted(data, quoting)
     received = from_line_date(raw.from_line.rstrip(b"\r\n"))
     if received is None:
         received = header_date(data)
     return data, flags, mtime if received is None else received
+
+
+def unquoted(data: bytes, quoting: Quoting) -> bytes:
+    """A message's octets with one ">" less before its lines like From_ lines, where the file quotes them."""
+    return QUOTED.sub(rb"\1", data) if quoting is Quoting.QUOTED and b">From " in data else data
 
 
 NONE = Flags()

@@ -10,16 +10,14 @@ import asyncio
 import hashlib
 import io
 import os
-import re
 from array import array
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from ...exchange.dates import header_end
 from ...exchange.export import format_mbox
-from ...exchange.mbox import QUOTED, Quoting, Splitter, is_mbox, lift_flags, quoting_of
+from ...exchange.mbox import Quoting, Splitter, is_mbox, lift_flags, quoting_of, unquoted
 from ...mime.normalise import crlf_for_lf
 from ...store.model import Flags
 from ..mbox_writer import MboxWriter
@@ -32,7 +30,6 @@ START = 512
 """Octets of a message's beginning that its UID is made of, at most up to the end of its header."""
 TAIL = 1024
 """Octets before the place up to which the file is known, by which it is known again."""
-LENGTH = re.compile(rb"^content-length[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE)
 LARGEST = 1 << 30
 BATCH = 64
 
@@ -82,7 +79,7 @@ class MboxTarget:
                 yield Message(uid, data, NO_FLAGS, 0)
 
     async def add(self, name: str, messages: Sequence[Message]) -> list[Added]:
-        texts = [_text(message) for message in messages]
+        texts = [format_mbox(message.data, Flags.of(message.flags), message.received) for message in messages]
         starts = await asyncio.to_thread(self._writer.append, texts)
         return [Added(_uid(start, text)) for start, text in zip(starts, texts, strict=True)]
 
@@ -135,10 +132,7 @@ class MboxTarget:
                 if raw is None or raw.too_large:
                     continue
                 data, _ = lift_flags(raw.data)
-                if self._quoting is Quoting.QUOTED:
-                    end = header_end(data)
-                    data = data[:end] + QUOTED.sub(rb"\1", data[end:])
-                yield uid, crlf_for_lf(data)
+                yield uid, crlf_for_lf(unquoted(data, self._quoting))
 
 
 class _Shifted(io.RawIOBase):
@@ -189,12 +183,3 @@ def _uid(start: int, text: bytes) -> int:
     beginning = text[:START].replace(b"\r\n", b"\n").partition(b"\n\n")[0]
     digest = hashlib.blake2b(beginning, digest_size=4).digest()
     return start << BITS | int.from_bytes(digest) & (1 << BITS) - 1
-
-
-def _text(message: Message) -> bytes:
-    """The message as it goes into the file. Fields in which an mbox keeps flags and lengths are the file's: what the
-    sender wrote there would mark the message read, or count the octets of others."""
-    data, _ = lift_flags(message.data)
-    end = header_end(data)
-    header = LENGTH.sub(b"", data[:end])
-    return format_mbox(header + data[end:], Flags.of(message.flags), message.received)

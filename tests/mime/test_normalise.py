@@ -15,7 +15,7 @@ from restante.mime.normalise import _PIECE, normalise_line_ends
         (b"a\nb\n", b"a\r\nb\r\n"),
         (b"a\r\nb\r\n", b"a\r\nb\r\n"),
         (b"a\nb\r\n", b"a\nb\r\n"),
-        (b"a\rb\n", b"a\rb\n"),
+        (b"a\rb\n", b"a\rb\r\n"),
         (b"a\rb", b"a\rb"),
         (b"a", b"a"),
         (b"", b""),

@@ -6,8 +6,8 @@ from io import BytesIO
 
 
 def normalise_line_ends(data: bytes) -> bytes:
-    """`data` with CRLF for LF if every line end is a bare LF (and there is no CR at all); else `data` itself."""
-    if b"\n" not in data or b"\r" in data:
+    """`data` with CRLF for LF if every line end is a bare LF; else `data` itself. A CR alone ends no line."""
+    if b"\n" not in data or b"\r\n" in data:
         return data
     if len(data) <= _PIECE:
         return data.replace(b"\n", b"\r\n")

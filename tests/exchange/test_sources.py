@@ -153,6 +153,26 @@ def test_a_file_that_was_named_itself_may_have_been_mail(tmp_path: Path) -> None
     assert not item.lost, "beside others it is not of interest"
 
 
+def test_mail_in_a_form_that_is_not_read_is_no_success(tmp_path: Path) -> None:
+    for name in ("12.emlx", "Outlook.PST", "old.tar.gz", "cover.jpg"):
+        (tmp_path / name).write_bytes(b"57\n\1\2\3")
+    found = [each for each in items(tmp_path) if isinstance(each, Skipped)]
+    assert {each.where for each in found if each.lost} == {"12.emlx", "Outlook.PST", "old.tar.gz"}
+    assert {each.where for each in found if not each.lost} == {"cover.jpg"}
+
+
+def test_what_macos_lays_beside_files_is_no_mail(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
+        made.writestr("a/1.eml", MESSAGE)
+        made.writestr("Sent.mbox/mbox", b"From - Mon Jun  3 12:50:27 1996\n" + MESSAGE)
+        for name in ("a/._1.eml", "._Sent.mbox"):
+            made.writestr("__MACOSX/" + name, b"\0\5\x16\7\0\2\0\0Mac OS X")
+    found = items(tmp_path / "a.zip")
+    assert {each.name for each in found if isinstance(each, SourceMailbox)} == {"a", "Sent"}
+    assert [each.mailbox for each in found if isinstance(each, Incoming)] == ["Sent", "a"]
+    assert not any(each.lost for each in found if isinstance(each, Skipped))
+
+
 def test_nothing_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NoSuchSource):
         open_source(tmp_path / "none")

@@ -22,7 +22,12 @@ MESSAGE_NAMES = re.compile(r".*\.(eml|mail|msg|rfc822)|\d+", re.IGNORECASE)
 NO_MAIL = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|.*\.(msf|dat|index)|\.mh_sequences", re.IGNORECASE)
 EMPTY = "empty"
 NOT_MAIL = "not a message, an mbox or a Maildir"
+APPLE_NOTES = "what macOS notes of another file"
 OLE = b"\xd0\xcf\x11\xe0"
+APPLE_DOUBLE = b"\x00\x05\x16\x07"
+"""A file that macOS lays beside each one in archives and on foreign disks, under its name with "._" before it."""
+OTHER_MAIL = re.compile(r".*\.(emlx|mbox|mbx|pst|ost|olm|dbx|tar|tgz|tbz|txz|gz|bz2|xz|zip)", re.IGNORECASE)
+"""Names of what may well hold mail, in a form that is not read here: Apple's, Microsoft's, archives within."""
 
 
 class FolderSource:
@@ -85,14 +90,25 @@ class FolderSource:
             told.add(name)
             yield SourceMailbox(name)
             return
-        lost = MESSAGE_NAMES.fullmatch(file.name) is not None if reason is EMPTY else reason is not NOT_MAIL
-        yield Skipped(file.path, reason, lost=lost or (self._single and reason is not EMPTY))
+        lost = _may_be_mail(file.name, reason) or (self._single and reason is not EMPTY)
+        yield Skipped(file.path, reason, lost=lost)
+
+
+def _may_be_mail(name: str, reason: str) -> bool:
+    """Whether a file that is no message may have been one, or hold some."""
+    if reason is EMPTY:
+        return MESSAGE_NAMES.fullmatch(name) is not None
+    if reason is NOT_MAIL:
+        return OTHER_MAIL.fullmatch(name) is not None
+    return reason is not APPLE_NOTES
 
 
 def why_no_message(file: File, data: bytes) -> str | None:
     """Why a file is not taken as a message, None if it is: by its name, or because it begins with a header field."""
     if not data:
         return EMPTY
+    if data.startswith(APPLE_DOUBLE):
+        return APPLE_NOTES
     if data.startswith(OLE):
         return "an Outlook .msg file, which is no Internet message"
     if MESSAGE_NAMES.fullmatch(file.name):
@@ -114,8 +130,10 @@ def _folder_name(path: str) -> str:
 
 
 def mbox_name(path: str) -> str:
-    """Thunderbird keeps children of the mbox `A` in the folder `A.sbd`."""
+    """Thunderbird keeps children of the mbox `A` in the folder `A.sbd`; Apple Mail exports `A` as `A.mbox/mbox`."""
     levels = [re.sub(r"\.(mbox|mbx|sbd)$", "", level, flags=re.IGNORECASE) for level in path.split("/")]
+    if path.lower().endswith(".mbox/mbox"):
+        levels.pop()
     return clean(_text("/".join(levels))) or "mbox"
 
 

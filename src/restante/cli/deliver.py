@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import traceback
 from typing import TYPE_CHECKING
 
 import click
@@ -40,10 +41,14 @@ def command(ctx: click.Context, recipients: tuple[str, ...], sender: str) -> Non
     """
     try:
         bare = tuple(each.removeprefix("<").removesuffix(">") for each in recipients)
-        ctx.exit(run(_work(bare, sender.removeprefix("<").removesuffix(">"))))
+        status = run(_work(bare, sender.removeprefix("<").removesuffix(">")))
     except Refusal as refusal:  # configuration, data folder, store: mended by an operator, so the MTA keeps the mail
         complain(refusal)
-        ctx.exit(Exit.TEMPORARY)
+        status = Exit.TEMPORARY
+    except Exception:  # noqa: BLE001 - the process's outer edge: left to Python its status would be 1, a bounce
+        traceback.print_exc()
+        status = Exit.TEMPORARY
+    ctx.exit(status)
 
 
 async def _work(recipients: tuple[str, ...], sender: str) -> Exit:

@@ -37,6 +37,13 @@ def main() -> None:
     except KeyboardInterrupt:  # while modules are loaded, before the command has its own way with it
         _aborted()
         sys.exit(1 if plain_sync(arguments) is None else 75)  # Exit.TEMPORARY, as a whole run that a signal ends
+    except Exception:  # modules that cannot be loaded, while a package is upgraded, are no reason to bounce
+        if _command(arguments) != "deliver":
+            raise
+        import traceback
+
+        traceback.print_exc()
+        sys.exit(75)  # Exit.TEMPORARY
 
 
 def _aborted() -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from restante.exchange import archive, dovecot
 from restante.exchange.detect import open_source
+from restante.exchange.filing import Filing
 from restante.exchange.incoming import ExchangeRefusal, Incoming, Item, NoSuchSource, Skipped, SourceMailbox, Unsafe
 from restante.exchange.maildir import Pop3Uidl
 from restante.exchange.names import clean, decode_utf7, encode_utf7, folder_of
@@ -103,6 +104,44 @@ def test_a_maildir_lands_with_its_uids_and_subscriptions(tmp_path: Path) -> None
         assert found["subscriptions"] == ["Gelöscht/alt", "Gone", "INBOX", "Sent"]
 
     asyncio.run(work())
+
+
+def test_a_second_folder_of_a_name_takes_no_uid_that_was_given_out(tmp_path: Path) -> None:
+    for folder in (".A.B", "A/B"):
+        (tmp_path / "Maildir" / folder / "cur").mkdir(parents=True)
+        (tmp_path / "Maildir" / folder / "cur" / f"1000000000.M1.{len(folder)}:2,").write_bytes(MESSAGE)
+        (tmp_path / "Maildir" / folder / "dovecot-uidlist").write_text(f"3 V7 N42 G0\n9 :1000000000.M1.{len(folder)}\n")
+
+    async def work() -> None:
+        async with account(tmp_path / "data") as store:
+            assert (await load(tmp_path / "Maildir", store)).messages == 2
+            found = (await picture(store))["A/B"]
+        assert isinstance(found, tuple)
+        assert [row[0] for row in found[4]] == [9, 42]
+
+    asyncio.run(work())
+
+
+def test_messages_that_a_uidlist_lacks_are_filed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "Maildir" / "new").mkdir(parents=True)
+    for number in range(20):
+        (tmp_path / "Maildir" / "new" / f"{1_000_000_000 + number}.M1.h").write_bytes(MESSAGE)
+    (tmp_path / "Maildir" / "dovecot-uidlist").write_text("3 V7 N42 G0\n")
+    settled = 0
+    settle = Filing.settle
+
+    async def counted(self: Filing) -> None:
+        nonlocal settled
+        settled += 1
+        await settle(self)
+
+    async def work() -> None:
+        async with account(tmp_path / "data") as store:
+            assert (await load(tmp_path / "Maildir", store)).messages == 20
+
+    monkeypatch.setattr(Filing, "settle", counted)
+    asyncio.run(work())
+    assert settled == 3, "before the mailbox, before the newcomers, at the end"
 
 
 def test_a_folder_of_messages(tmp_path: Path) -> None:

@@ -146,6 +146,8 @@ class _Loader:
         self._claim = claim
         self._named: dict[str, Mailbox | None] = {}
         self._adopted: dict[str, int] = {}
+        self._completed: set[str] = set()
+        """Of adopted mailboxes, those that get new UIDs from here on."""
         self._subscribed: dict[str, bool] = {}
         """Of adopted mailboxes, by their names in the source, where it says so."""
         self._filed: list[int] = []
@@ -160,6 +162,8 @@ class _Loader:
             await self._filing.settle()
             if item.name not in self._named:
                 self._named[item.name] = await self._open(item)
+            elif item.name in self._adopted:  # a second folder of this name (.A.B and A/B): its UIDs are of another one
+                await self._complete(item.name)
         else:
             await self._message(item)
 
@@ -271,6 +275,13 @@ class _Loader:
             self._subscribed[wanted.name] = wanted.subscribed
         return found
 
+    async def _complete(self, name: str) -> None:
+        """All that has a UID of the old server is filed: newcomers come after all UIDs that it gave out."""
+        if name not in self._completed:
+            await self._filing.settle()
+            await self._reserve(name, self._adopted[name])
+            self._completed.add(name)
+
     async def _reserve(self, name: str, uidnext: int) -> None:
         mailbox = self._named[name]
         if mailbox is not None:
@@ -283,12 +294,10 @@ class _Loader:
             self._progress(len(item.data))
             return
         item = _dated(item)
-        if item.mailbox not in self._adopted:
-            if item.identity.uid is not None:
-                item = replace(item, identity=replace(item.identity, uid=None))
-        elif item.identity.uid is None:
-            await self._filing.settle()  # newcomers come after all UIDs that the old server gave out
-            await self._reserve(item.mailbox, self._adopted[item.mailbox])
+        if item.mailbox in self._adopted and item.identity.uid is None:
+            await self._complete(item.mailbox)
+        if item.identity.uid is not None and (item.mailbox not in self._adopted or item.mailbox in self._completed):
+            item = replace(item, identity=replace(item.identity, uid=None))
         if self._once:
             email_id = item.identity.email_id or self._derived(item)
             if email_id.encode() in await self._present_in(item.mailbox):

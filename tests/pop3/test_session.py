@@ -330,6 +330,14 @@ def test_expire_0_removes_at_quit_and_not_at_loss() -> None:
     assert [k.data for k in pop.store.boxes["Trash"]] == [ONE]
 
 
+def test_what_a_lost_connection_may_not_have_brought_is_removed_on_no_day() -> None:
+    """The octets may have come no further than this machine's buffers (RFC 1939 6: nothing is removed without QUIT)."""
+    pop = Pop3(ONE, TWO, config=Pop3Table(leave_days=2))
+    pop.talk(LOGIN, b"RETR 1\r\n")
+    pop.engine.clock.advance(2 * 86_400 + 1)
+    assert b"+OK 2 320\r\n" in pop.talk(LOGIN, b"STAT\r\n")
+
+
 @pytest.mark.parametrize(
     ("smallest", "config", "own", "before", "after"),
     [

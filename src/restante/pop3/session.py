@@ -9,8 +9,8 @@ pipelining client costs one write a batch (RFC 2449 6.6).
 
 A retrieval is a fact, a deletion is a wish that QUIT alone fulfils (RFC 1939 6): when the connection is lost,
 messages that were sent whole are noted as retrieved (and \\Seen, where that is configured), marks of DELE are
-forgotten. Exception: where the account leaves nothing on the server (`leave_days` 0) noting would remove, so
-there a lost connection notes nothing.
+forgotten. Exception: where retrieved messages are removed, now or some days later (`leave_days` 0 or more), noting
+would remove what may never have reached the client, so there a lost connection notes nothing.
 
 Knows the store, the authenticator and its own grammar; no socket, no other protocol.
 RFC 1939, 2449, 2595, 3206, 5034, 6856.
@@ -266,7 +266,7 @@ class Pop3Session:
 
     async def _leave(self) -> None:
         """The end without QUIT: note what was retrieved, remove nothing, free the maildrop."""
-        if self._maildrop is not None and self.policy is not None and self.policy.leave_days == 0:
+        if self._maildrop is not None and self.policy is not None and self.policy.leave_days >= 0:
             self._maildrop.retrieved.clear()
         try:
             await self.commit(with_deletions=False)

@@ -5,7 +5,7 @@ identities and octets: dovecot-uidlist, dovecot-keywords and subscriptions carry
 the rest. Every file is on disk (fsync) before the export says that it is done, and control files are written last:
 a folder with a uidlist is whole. A destination that is not empty is refused unless it is asked for.
 
-Knows the store's interface. Rows are read in batches and contents in groups of bounded size.
+Knows the store's interface; what is read of it is `outgoing`'s.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import hashlib
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -24,23 +24,13 @@ from ..files import sync_folder
 from ..store.annotation import ACCOUNT, SPECIAL_USE
 from ..store.errors import NoSuchMailbox
 from ..store.interface import Store
-from ..store.model import INBOX, Column, Flags, Mailbox, Provenance, System
+from ..store.model import INBOX, Flags, Mailbox, System
 from . import dovecot, mbox, names, sidecar
 from .dates import header_end
 from .incoming import ExchangeRefusal
 from .load import Progress
+from .outgoing import Placement, placements, with_octets
 
-BATCH = 500
-GROUP_OCTETS = 8 << 20
-COLUMNS = (
-    Column.FLAGS,
-    Column.SIZE,
-    Column.RECEIVED,
-    Column.SAVED,
-    Column.EMAIL_ID,
-    Column.THREAD_ID,
-    Column.CONTENT,
-)
 FLAG_LETTERS = (
     ("D", System.DRAFT),
     ("F", System.FLAGGED),
@@ -63,21 +53,6 @@ class Exported:
     mailboxes: int = 0
     messages: int = 0
     octets: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """One message to write."""
-
-    uid: int
-    flags: Flags
-    size: int
-    received: int
-    saved: int
-    email_id: str
-    thread_id: str
-    content: int
-    origin: Provenance
 
 
 async def export_mail(
@@ -138,58 +113,6 @@ def check_dest(
             raise ExchangeRefusal(f"{dest} is not empty.", remedy)
     except OSError as cause:
         raise ExchangeRefusal(f"{dest} cannot be read ({cause.strerror}).", "Name a new folder.") from cause
-
-
-async def placements(store: Store, mailbox: Mailbox) -> AsyncIterator[list[Placement]]:
-    """All messages of a mailbox, in batches, ascending by UID."""
-    table = await store.flag_table()
-    low = 1
-    while rows := await store.rows(mailbox.key, ((low, 0xFFFF_FFFF),), COLUMNS, BATCH):
-        uids = [int(str(row[0])) for row in rows]
-        span = ((uids[0], uids[-1]),)
-        origins = {each.uid: each for each in await store.provenance(mailbox.key, span)}
-        # What was removed between the two reads is left out.
-        yield [_placement(row, table[_int(row[1])], origins[_int(row[0])]) for row in rows if row[0] in origins]
-        low = uids[-1] + 1
-
-
-def _placement(row: tuple[object, ...], flags: Flags, origin: Provenance) -> Placement:
-    uid, _, size, received, saved, email_id, thread_id, content = row
-    return Placement(
-        _int(uid),
-        flags,
-        _int(size),
-        _int(received),
-        _int(saved),
-        _text(email_id),
-        _text(thread_id),
-        _int(content),
-        origin,
-    )
-
-
-def _int(value: object) -> int:
-    assert isinstance(value, int)
-    return value
-
-
-def _text(value: object) -> str:
-    assert isinstance(value, bytes)
-    return value.decode("ascii")
-
-
-async def with_octets(store: Store, batch: list[Placement]) -> AsyncIterator[list[tuple[Placement, bytes]]]:
-    """Messages with their octets, in groups of bounded size (a larger message alone)."""
-    group: list[Placement] = []
-    octets = 0
-    for each in batch:
-        if group and octets + each.size > GROUP_OCTETS:
-            yield list(zip(group, await store.read_contents([one.content for one in group]), strict=True))
-            group, octets = [], 0
-        group.append(each)
-        octets += each.size
-    if group:
-        yield list(zip(group, await store.read_contents([one.content for one in group]), strict=True))
 
 
 class _MaildirWriter:

@@ -6,9 +6,11 @@ import asyncio
 import errno
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -338,6 +340,17 @@ def test_import_export_undelete_doctor_status(bob: Cli, tmp_path: Path) -> None:
     status = json.loads(bob("status", "--json").stdout)
     assert status["workers"] == []
     assert status["accounts"][0]["messages"] == 2
+
+
+def test_what_an_export_cannot_read_is_told(bob: Cli, tmp_path: Path) -> None:
+    for _ in range(2):
+        bob("deliver", "--to", "bob@example.com", "--from", "a@example.com", stdin=MESSAGE)
+    (path,) = (bob.data / "accounts").rglob("*.db")
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM chunk WHERE key = (SELECT max(key) FROM chunk)")
+    told = bob("export", str(tmp_path / "out"), "--account", "bob@example.com", status=Exit.FINDINGS)
+    assert told.stdout.startswith("Exported 1 message (")
+    assert told.stderr.startswith("left out INBOX, UID 2: ")
 
 
 def test_deliver_as_an_mta_does(bob: Cli) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from .common import count, human_size, run, with_place
+from .common import cell, count, human_size, run, with_place
+from .statuses import Exit
 
 
 @click.command()
@@ -23,16 +24,17 @@ from .common import count, human_size, run, with_place
 @click.option("--mailbox", "mailboxes", multiple=True, metavar="NAME", help="This mailbox alone; may be given again.")
 @click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
 @with_place
-def command(dest: Path, address: str, form: str, mailboxes: tuple[str, ...], force: bool) -> None:
+@click.pass_context
+def command(ctx: click.Context, dest: Path, address: str, form: str, mailboxes: tuple[str, ...], force: bool) -> None:
     """Write an account's mail to the folder DEST.
 
     A Maildir++ export can be served by Dovecot as it is (same UIDs, UIDVALIDITY, flags, keywords, UIDLs) and be
-    imported again without a client noticing.
+    imported again without a client noticing. What cannot be read is listed with its reason, and the exit status is 4.
     """
-    run(_work(dest, address, form, mailboxes, force))
+    ctx.exit(run(_work(dest, address, form, mailboxes, force)))
 
 
-async def _work(dest: Path, address: str, form: str, mailboxes: tuple[str, ...], force: bool) -> None:
+async def _work(dest: Path, address: str, form: str, mailboxes: tuple[str, ...], force: bool) -> Exit:
     from ..exchange.export import Form, export_mail
     from .installation import installation
     from .progress import Meter
@@ -44,3 +46,6 @@ async def _work(dest: Path, address: str, form: str, mailboxes: tuple[str, ...],
     click.echo(
         f"Exported {count(done.messages, 'message')} ({human_size(done.octets)}) in {count(done.mailboxes, 'mailbox')}."
     )
+    for each in done.lost:
+        click.echo(f"left out {cell(each.mailbox)}, UID {each.uid}: {cell(each.reason)}", err=True)
+    return Exit.FINDINGS if done.lost else Exit.OK

@@ -29,10 +29,11 @@ MEANINGS = {
     Exit.REFUSED: "refused or failed; stderr says why and what to do",
     Exit.USAGE: "the command line was not understood",
     Exit.NOT_FOUND: "no such account, domain, alias, file, backup or snapshot",
-    Exit.FINDINGS: "doctor found something that is not repaired; import or backup left something out; dedupe left some"
-    " in place; sync held removals, set messages aside or left mailboxes out, or does not know whether a message was"
-    " sent; migrate: messages were not copied, are missing or differ; backup verify found damage, backup drill"
-    " differences; backup status: the nightly backup fails, or its drills; rewind: messages could not be brought back",
+    Exit.FINDINGS: "doctor found something that is not repaired; import, export or backup left something out; dedupe"
+    " left some in place; sync held removals, set messages aside or left mailboxes out, or does not know whether a"
+    " message was sent; migrate: messages were not copied, are missing or differ; backup verify found damage, backup"
+    " drill differences; backup status: the nightly backup fails, or its drills; rewind: messages could not be brought"
+    " back",
     Exit.NO_USER: "deliver: no such recipient",
     Exit.UNAVAILABLE: "deliver: refused for good (quota, disabled account, unusable message)",
     Exit.CANNOT_CREATE: "deliver: the message cannot be stored",

@@ -16,20 +16,20 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 from ..files import sync_folder
 from ..store.annotation import ACCOUNT, SPECIAL_USE
-from ..store.errors import NoSuchMailbox
+from ..store.errors import UNREADABLE, NoSuchMailbox
 from ..store.interface import Store
 from ..store.model import INBOX, Flags, Mailbox, System
 from . import dovecot, mbox, names, sidecar
 from .dates import header_end
 from .incoming import ExchangeRefusal
 from .load import Progress
-from .outgoing import Placement, placements, with_octets
+from .outgoing import Placement, Unreadable, placements, with_octets
 
 FLAG_LETTERS = (
     ("D", System.DRAFT),
@@ -48,11 +48,12 @@ class Form(Enum):
 
 @dataclass(slots=True)
 class Exported:
-    """What an export wrote. octets: of messages."""
+    """What an export wrote. octets: of messages. lost: those that could not be read."""
 
     mailboxes: int = 0
     messages: int = 0
     octets: int = 0
+    lost: list[Unreadable] = field(default_factory=list)
 
 
 async def export_mail(
@@ -168,14 +169,16 @@ class _MaildirWriter:
             lines += await self._entries(ACCOUNT)
         uidls = await self._uidls(mailbox)
         copies: Counter[str] = Counter()
-        async for batch in placements(self._store, mailbox):
-            async for group in with_octets(self._store, batch):
+        async for batch in placements(self._store, mailbox, self._done.lost):
+            async for group in with_octets(self._store, mailbox, batch, self._done.lost):
                 for placement, data in group:
                     copies[placement.email_id] += 1
                     record = _record(placement, data, copies[placement.email_id], uidls.get(placement.uid))
                     records.append(record)
                     lines.append(sidecar.encode(_line(placement, record.file, data, letters)))
-                await asyncio.to_thread(_write_messages, path / "cur", group, records[-len(group) :], letters)
+                await asyncio.to_thread(
+                    _write_messages, path / "cur", group, records[len(records) - len(group) :], letters
+                )
                 self._done.messages += len(group)
                 octets = sum(len(data) for _, data in group)
                 self._done.octets += octets
@@ -200,7 +203,10 @@ class _MaildirWriter:
         """What POP3 tells of the messages it sees, by UID: with the suffixes of emails that are in INBOX twice."""
         if mailbox.name != INBOX:
             return {}
-        return {each.uid: each.uidl for each in await self._store.maildrop()}
+        try:
+            return {each.uid: each.uidl for each in await self._store.maildrop()}
+        except UNREADABLE:  # those of one that is there twice may be others then
+            return {}
 
     async def _letters(self, mailbox: Mailbox) -> list[str]:
         """The mailbox's keywords, those that most messages have first: letters are for 26."""
@@ -208,7 +214,7 @@ class _MaildirWriter:
         if len(known) <= dovecot.KEYWORD_LETTERS:
             return known
         used: Counter[str] = Counter()
-        async for batch in placements(self._store, mailbox):
+        async for batch in placements(self._store, mailbox, []):  # what cannot be read is told where it lacks
             for each in batch:
                 used.update(each.flags.keywords)
         return sorted(known, key=lambda keyword: (-used[keyword], keyword))
@@ -297,8 +303,8 @@ async def _write_mboxes(
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(handle, "wb") as stream:
-            async for batch in placements(store, mailbox):
-                async for group in with_octets(store, batch):
+            async for batch in placements(store, mailbox, done.lost):
+                async for group in with_octets(store, mailbox, batch, done.lost):
                     text = b"".join(format_mbox(data, each.flags, each.received) for each, data in group)
                     await asyncio.to_thread(stream.write, text)
                     done.messages += len(group)

@@ -1,4 +1,8 @@
-"""What is in a mailbox, from stored columns in batches: no message is parsed, none held longer than its batch."""
+"""What is in a mailbox, from stored columns in batches: no message is parsed, none held longer than its batch.
+
+A message whose octets cannot be read (a broken page of the account's file, a bad sector) holds up no other: it is left
+out, and `unreadable` says why.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,9 @@ from typing import TYPE_CHECKING, cast
 
 from ...mime.model import Trait
 from ...store import parts
-from ...store.errors import NoSuchMailbox
+from ...store.errors import UNREADABLE, NoSuchMailbox
 from ...store.model import Column, FlagTable
-from ..model import Changes, Flags, Message, Outline, Spelling
+from ..model import Changes, Flags, Message, Outline, Spelling, Withheld
 from ..outline import mark_and_ident
 
 if TYPE_CHECKING:
@@ -48,10 +52,11 @@ class _Sets(dict[int, Flags]):
 
 
 class Reading:
-    """Reads of one account. spelling: of the run."""
+    """Reads of one account. spelling: of the run. unreadable: see `side.Withholds`."""
 
-    def __init__(self, store: Store, spelling: Spelling) -> None:
+    def __init__(self, store: Store, spelling: Spelling, unreadable: dict[tuple[str, int], Withheld]) -> None:
         self._store = store
+        self._unreadable = unreadable
         self._sets = _Sets(spelling)
 
     async def changes(self, mailbox: Mailbox, since: str | None) -> Changes:
@@ -118,7 +123,10 @@ class Reading:
             rows = cast("list[_OutlineRow]", await self._store.rows(mailbox.key, ranges, _OUTLINE, ROWS))
             for uid, size, received, email, traits, digest, content, headers in rows:
                 if traits & ODD:
-                    headers = await self._store.read_content(content, 0, HEADER)
+                    read = await self._octets(mailbox, uid, content, HEADER)
+                    if read is None:
+                        continue
+                    headers = read
                 mark, ident = mark_and_ident(headers)
                 found.append(Outline(uid, size, received, mark, email.decode("ascii"), ident, digest))
             if len(rows) < ROWS:
@@ -136,7 +144,9 @@ class Reading:
             )
             for uid, content, encoded in rows:
                 body = parts.offsets(encoded).body
-                found.append((uid, await self._store.read_content(content, 0, body) if body else b""))
+                header = await self._octets(mailbox, uid, content, body) if body else b""
+                if header is not None:
+                    found.append((uid, header))
             if len(rows) < ROWS:
                 break
             ranges = after(ranges, rows[-1][0])
@@ -154,7 +164,7 @@ class Reading:
                     octets += rows[stop][1]
                     stop += 1
                 some = rows[start:stop]
-                contents = await self._store.read_contents([row[6] for row in some])
+                some, contents = await self._contents(mailbox, some)
                 contents.reverse()
                 for uid, _, received, email, thread, flags, _ in some:
                     yield Message(
@@ -169,6 +179,32 @@ class Reading:
             if len(rows) < MESSAGES:
                 break
             ranges = after(ranges, rows[-1][0])
+
+    async def _contents(self, mailbox: Mailbox, some: list[_MessageRow]) -> tuple[list[_MessageRow], list[bytes]]:
+        """Those of these messages that can be read, and their octets; the others are noted."""
+        try:
+            contents = list(await self._store.read_contents([row[6] for row in some]))
+        except UNREADABLE:
+            there, contents = [], []
+            for row in some:
+                octets = await self._octets(mailbox, row[0], row[6], None)
+                if octets is not None:
+                    there.append(row)
+                    contents.append(octets)
+            return there, contents
+        for row in some if self._unreadable else ():
+            self._unreadable.pop((mailbox.name, row[0]), None)
+        return some, contents
+
+    async def _octets(self, mailbox: Mailbox, uid: int, content: int, count: int | None) -> bytes | None:
+        """The first `count` octets of a message; None where they cannot be read, which is noted."""
+        try:
+            octets = await self._store.read_content(content, 0, count)
+        except UNREADABLE as error:
+            self._unreadable[mailbox.name, uid] = Withheld(f"its octets cannot be read ({error.text.rstrip('.')})")
+            return None
+        self._unreadable.pop((mailbox.name, uid), None)
+        return octets
 
 
 _OUTLINE = (

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ...store.errors import NoSuchAccount, RoleTaken, StoreRefusal
-from ..model import Added, Changes, FlagChange, Message, Outline, Place, Spelling
+from ..model import Added, Changes, FlagChange, Message, Outline, Place, Spelling, Withheld
 from ..side import MailboxUnavailable, SideUnavailable
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class LocalSide:
         """What the last `places` was made of, where that was a glance."""
         self._seen = 0
         """The account's change number at the last `places`."""
+        self.unreadable: dict[tuple[str, int], Withheld] = {}
+        """See `side.Withholds`: messages whose octets cannot be read."""
         self._first: set[int] = set()
         """Mailboxes that held no message before this run, by key."""
 
@@ -320,7 +322,7 @@ class LocalSide:
         if self._reading is None:
             from .reading import Reading
 
-            self._reading = Reading(await self._there(), self._spelling)
+            self._reading = Reading(await self._there(), self._spelling, self.unreadable)
         return self._reading
 
     async def _mailbox(self, name: str) -> Mailbox:

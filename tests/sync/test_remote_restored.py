@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from restante.clock import ManualClock
-from restante.sync.engine import run
+from restante.sync.engine import look, run
 from restante.sync.remote import RemoteSide
 from restante.sync.settings import CopySettings, Report
 from restante.sync.state import State
@@ -118,3 +118,25 @@ def test_flags_are_seen_on_a_server_whose_modification_sequence_has_begun_anew(t
     report = sync(bare, disk, tmp_path)
     assert (report.two.flagged, report.held) == (1, ())
     assert sync(bare, disk, tmp_path).changed == 0
+
+
+def test_a_server_that_alters_headers_has_given_no_uid_to_another_message(tmp_path: Path) -> None:
+    bare, disk = Telling(500), Disk()
+    bare.deliver(1, 3)
+    sync(bare, disk, tmp_path)
+    bare.modseq = 4
+    flags, octets = bare.boxes[b"INBOX"][3]
+    bare.boxes[b"INBOX"][3] = flags, octets.replace(b"Subject: 3", b"Subject: 4")
+    report = sync(bare, disk, tmp_path)
+    assert (report.changed, report.held) == (0, ())
+
+
+def test_of_a_large_mailbox_the_newest_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(look, "SAMPLE", 3)
+    bare, disk = Telling(), Disk()
+    bare.deliver(1, 20)
+    sync(bare, disk, tmp_path)
+    bare.forget(16)
+    bare.deliver(101, 103)
+    report = sync(bare, disk, tmp_path)
+    assert [(one.reason, one.messages) for one in report.held] == [("renumbered", 5)]

@@ -22,7 +22,7 @@ from restante.config.model import Config
 from restante.config.paths import lock_file, run_directory
 from restante.server.logs import make_logger
 from restante.server.status import WorkerStatus, collect
-from restante.server.supervisor import Supervisor
+from restante.server.supervisor import Supervisor, WorkerFailed
 from restante.server.worker import Surroundings
 
 from .support import PATIENCE, Client, EchoRoom, eventually
@@ -200,6 +200,15 @@ def test_a_process_that_cannot_be_started_for_want_of_room_is_tried_again(
     assert not before or len(list(descriptors.iterdir())) == before
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & {signal.SIGTERM, signal.SIGINT}
     supervisor._finish()
+
+
+def test_a_server_that_has_no_room_for_its_workers_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room() -> NoReturn:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", no_room)
+    with pytest.raises(WorkerFailed, match=os.strerror(errno.EAGAIN)):
+        supervisor_of(tmp_path, io.StringIO()).run(lambda _: None)
 
 
 def test_a_worker_that_dies_on_a_disk_that_is_read_only_is_replaced(

@@ -68,7 +68,7 @@ class WorkerRefused(Refusal):
 
 
 class WorkerFailed(Refusal):
-    """Workers died at their start."""
+    """Workers died at their start, or could not be started."""
 
     code = "WORKER-FAILED"
 
@@ -124,8 +124,7 @@ class Supervisor:
         gc.collect()
         gc.freeze()  # pages of what is loaded now stay shared with the workers
         try:
-            for child in self._children:
-                self._fork(child)
+            self._fork_all()
             while any(child.pid for child in self._all()) or self._waiting():
                 self._turn(announce)
         finally:
@@ -296,6 +295,15 @@ class Supervisor:
             self._drain()
             return
         child.restart_at = now + wait
+
+    def _fork_all(self) -> None:
+        """At the start. Raises WorkerFailed where the system has no room for them; those that there are end with us."""
+        for child in self._children:
+            try:
+                self._fork(child)
+            except OSError as error:
+                text = f"The server's workers cannot be started ({error.strerror})."
+                raise WorkerFailed(text, "Are there too many processes, or too few file descriptors?") from error
 
     def _fork_again(self, child: Child) -> None:
         """In place of one that died. Where the system has no room for it, it is tried again later."""

@@ -52,6 +52,21 @@ def test_a_damaged_index_costs_a_scan_and_is_made_again(tmp_path: Path) -> None:
     asyncio.run(installation.play(scene, index_from=1))
 
 
+def test_an_index_that_another_process_removed_is_made_again(tmp_path: Path) -> None:
+    """One process fills, others search: who finds it damaged removes it, and the filler had seen it complete."""
+    installation = Installation("sqlite", tmp_path / "data")
+    index = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.index"
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await fill(store)
+        assert isinstance(engine, SqliteEngine)
+        discard(index, engine.locks)
+        await filled(store)
+        assert _indexed(index) == len(ENGLISH)
+
+    asyncio.run(installation.play(scene, index_from=1))
+
+
 async def filled(store: Store) -> None:
     """Fill until nothing is left: one call more, since a damaged index is only removed by the first."""
     for _ in range(2):

@@ -29,7 +29,7 @@ async def fill(store: SqliteStore) -> int:
 async def _fill_index(store: SqliteStore) -> int:
     engine = store._engine
     least = engine.index_from
-    if least is None or store.look(indexes.waiting, engine.indexes.known.get(store.account, 0), least) < least:
+    if least is None or store.look(indexes.waiting, engine.indexes.complete(store.account), least) < least:
         return 0
     engine.check_room(0)  # the reserve is kept for removals
     with translated():

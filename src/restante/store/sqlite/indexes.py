@@ -118,6 +118,12 @@ class Indexes:
         if len(self.known) > KNOWN:
             self.known.popitem(last=False)
 
+    def complete(self, account: str) -> int:
+        """How far its index was complete when last seen; 0 where it is gone: another process may have found it damaged
+        and removed it, and has named the account so that it is made again. Cost: a look for the file."""
+        upto = self.known.get(account, 0)
+        return upto if upto and self._path(account).exists() else 0
+
     def sleep(self, accounts: AbstractSet[str]) -> None:
         """Note that these accounts' files have been closed: how far their indexes go is soon found out again."""
         for account in accounts - self._open.keys():

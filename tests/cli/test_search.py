@@ -69,6 +69,16 @@ def test_search_lists_newest_first_by_words_and_keys(bob: Cli, tmp_path: Path) -
     assert "means nothing here" in refused.stderr
 
 
+def test_the_best_fuzzy_matches_come_first_whatever_mailbox_they_are_in(bob: Cli, tmp_path: Path) -> None:
+    """A mailbox whose best match is a poor one does not come before another's good ones."""
+    for mailbox, subject, day in (("INBOX", b"quarterly invoice", 1), ("Archive", b"quartz invox", 2)):
+        path = tmp_path / mailbox
+        path.write_bytes(b"From ann Mon Jan  %d 00:00:00 2024\nSubject: %b\n\nx\n" % (day, subject))
+        bob("import", str(path), "--account", "bob@example.com", "--mailbox", mailbox)
+    found = bob.json("search", "--account", "bob@example.com", "--fuzzy", "quarterly invoice")
+    assert [row["mailbox"] for row in found] == ["INBOX", "Archive"]
+
+
 MAIL = (
     b"From: Ann <ann@example.com>\nList-Id: <dev.example.org>\nSubject: Plan\n\nthe quarterly report\n",
     b"From: bob+work@example.com\nSubject: Report\n\nnothing new\n",

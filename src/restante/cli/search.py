@@ -29,7 +29,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class _Hit:
-    score: int
+    score: float
     received: int
     mailbox: Mailbox
     uid: int
@@ -132,10 +132,12 @@ async def _hits(store: Store, mailbox: Mailbox, query: Query, *, fuzzy: bool) ->
 
     within = ((1, mailbox.uidnext - 1),)
     uids: array[int]
-    scores: dict[int, int] = {}
+    scores: dict[int, float] = {}
     if fuzzy:
         scored = await store.scored(mailbox.key, query, within)
-        uids, scores = scored.uids, dict(zip(scored.uids, scored.scores, strict=True))
+        # The best match of each mailbox has 100, however far from the words it is.
+        uids = scored.uids
+        scores = {uid: score * scored.best for uid, score in zip(uids, scored.scores, strict=True)}
     else:
         uids = await store.search(mailbox.key, query, within)
     found: list[_Hit] = []

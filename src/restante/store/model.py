@@ -494,10 +494,11 @@ class Recoverable(Value, frozen=True):
 
 class Scored(Value, frozen=True):
     """What a fuzzy search found (RFC 6203 4). uids: ascending. scores: one for each, in the same order, 1 to 100; the
-    best match has 100."""
+    best match has 100. best: what that 100 stands for, 0 to 1: by it scores of several mailboxes compare."""
 
     uids: array[int]
     scores: array[int]
+    best: float
 
 
 class Finding(Value, frozen=True):

@@ -98,7 +98,7 @@ async def scored(
         raw |= await search.scores(rows)
     uids = array("I", sorted(raw))
     best = max(raw.values(), default=0.0) or 1.0
-    return Scored(uids, array("B", [max(1, round(100 * raw[uid] / best)) for uid in uids]))
+    return Scored(uids, array("B", [max(1, round(100 * raw[uid] / best)) for uid in uids]), best)
 
 
 async def _begun(

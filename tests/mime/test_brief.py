@@ -40,6 +40,7 @@ BOUNDS: dict[str, tuple[Callable[[int], bytes], int]] = {
     "parts": (lambda n: MIXED + b"--x\r\n\r\ny\r\n" * (n - 1), BRIEF_PARTS),
     "depth": (levels, BRIEF_DEPTH),
     "candidates": (lambda n: MIXED + b"--x\r\n\r\n" + b"--xa\r\n" * n, BRIEF_CANDIDATES),
+    "delimiters-in-a-row": (lambda n: MIXED + b"--x\r\n" * (n + 1), BRIEF_CANDIDATES),
     "headers": (lambda n: b"X: %b\r\n\r\n" % (b"y" * (n - 7)), BRIEF_HEADERS),
     "headers-of-parts": (
         lambda n: MIXED + b"--x\r\nX: %b\r\n\r\n" % (b"y" * (n - len(MIXED) - 7)),

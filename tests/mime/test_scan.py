@@ -269,8 +269,9 @@ def test_deep_nested_messages_stop_at_the_depth_limit() -> None:
     assert found.parts == DEFAULT_LIMITS.depth + 1
 
 
-def test_delimiter_like_lines_are_bounded() -> None:
-    data = b"Content-Type: multipart/mixed; boundary=a\n\n--a\n\n" + b"--ax\n" * (2 * MAX_CANDIDATES)
+@pytest.mark.parametrize("line", [b"--ax\n", b"--a\n"], ids=["delimiter-like", "delimiters-in-a-row"])
+def test_lines_that_end_no_part_are_bounded(line: bytes) -> None:
+    data = b"Content-Type: multipart/mixed; boundary=a\n\n--a\n\n" + line * (2 * MAX_CANDIDATES + 1)
     found = scan(data, DEFAULT_LIMITS)
     assert found.simplified
     assert found.candidates == MAX_CANDIDATES + 1

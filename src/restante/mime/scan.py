@@ -43,7 +43,7 @@ MAX_PADDING = 998
 """Octets of white space behind a boundary that are believed."""
 
 MAX_CANDIDATES = 200_000
-"""Lines that begin like a delimiter and are none, over the whole message, before the scan stops looking."""
+"""Lines that begin like a delimiter and end no part, over the whole message, before the scan stops looking."""
 
 BRIEF_HEADERS = 32 << 10
 BRIEF_LINES = 1_000
@@ -278,8 +278,10 @@ class _Scanner:
                 if self.refuse_candidate():
                     break
                 continue
-            if 0 <= opened < hit:  # two delimiters in a row have nothing between them, not even a line end
+            if 0 <= opened < hit:
                 children.append(self.entity(opened, _before(data, hit, opened), hit, depth + 1, default))
+            elif opened >= 0 and self.refuse_candidate():  # two in a row: nothing between, not even a line end
+                break
             if closing:
                 return children
             if self.parts >= self.limits.parts:

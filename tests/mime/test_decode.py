@@ -231,6 +231,15 @@ def test_twenty_megabytes_of_equals_signs_take_no_room() -> None:
         assert peak < 8 * len(data)
 
 
+def test_millions_of_pieces_of_base64_take_no_room() -> None:
+    for data in (b"A=" * (1 << 20), b"QQ==" * (1 << 19)):
+        tracemalloc.start()
+        decode_base64(data)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 4 * len(data)
+
+
 @pytest.mark.parametrize(("data", "expected"), [case[1:] for case in QUOTED], ids=[case[0] for case in QUOTED])
 def test_quoted_printable(data: bytes, expected: bytes) -> None:
     assert decode_quoted_printable(data) == expected

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from restante.imap.commands import contexts, fetch_rows, watching
-from restante.imap.commands.fetch_body import SECTIONS, SELECTED_AT_ONCE
+from restante.imap.commands import contexts, fetch_body, fetch_rows, watching
+from restante.imap.commands.fetch_body import BUDGET, SECTIONS, SELECTED_AT_ONCE, SMALL
 from restante.mime.analyse import analyse
 from restante.mime.headers import FieldSelector
 from restante.mime.model import Trait
+from restante.mime.sections import decode_body
 from restante.store import parts
 from restante.store.interface import Store
 from restante.store.model import Column, Flags, NewMessage
@@ -167,6 +168,27 @@ def test_fields_of_a_long_header_are_chosen_on_a_thread(monkeypatch: pytest.Monk
             got.index(b"Subject: short\r\n\r\n") < got.index(b"Subject: long\r\n\r\n") < got.index(b"Subject: behind")
         )
         assert here == {False: {True}, True: {False}}
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("item", [b"BINARY.SIZE[1]", b"BINARY.PEEK[1]<0.5>"])
+@pytest.mark.parametrize("pieces", [10, SMALL // 4, BUDGET // 4])
+def test_pieces_of_base64_are_joined_on_a_thread(item: bytes, pieces: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message of 30 megabytes would hold up everybody for nine seconds."""
+    here: list[bool] = []
+
+    def noted(content: bytes, encoding: str) -> bytes | None:
+        here.append(threading.current_thread() is threading.main_thread())
+        return decode_body(content, encoding)
+
+    async def scenario(world: World) -> None:
+        await world.file(b"Content-Transfer-Encoding: base64\r\n\r\n" + b"QQ==" * (pieces + 1))
+        client = await world.client(b"SELECT INBOX")
+        monkeypatch.setattr(fetch_body, "decode_body", noted)
+        got = await client.ok(b"FETCH 1 " + item)
+        assert b"%d" % (pieces + 1) in got or b"AAAAA" in got
+        assert here == [pieces < SMALL // 4]
 
     run(scenario)
 

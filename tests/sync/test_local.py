@@ -185,6 +185,23 @@ def test_an_account_goes_by_its_address(restante_server: RestanteServer) -> None
     asyncio.run(go())
 
 
+@pytest.mark.parametrize("account", ["J\u00fcrgen@B\u00fccher.example", "j\u00fcrgen@xn--bcher-kva.example."])
+def test_an_address_is_found_however_its_domain_is_written(restante_server: RestanteServer, account: str) -> None:
+    restante_server.add_account("j\u00fcrgen@b\u00fccher.example", "secret")
+    data = restante_server.engine.data  # type: ignore[attr-defined]  # of the SQLite engine
+
+    async def go() -> None:
+        side = open_local(data, account)
+        await side.open()
+        try:
+            assert "INBOX" in [place.name for place in await side.places()]
+            assert side.sign == "the store's j\u00fcrgen@xn--bcher-kva.example"
+        finally:
+            await side.close()
+
+    asyncio.run(go())
+
+
 # Reading ----------------------------------------------------------------------------------------------
 
 

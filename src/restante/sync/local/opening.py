@@ -29,6 +29,16 @@ class Opened(Value, frozen=True):
     largest: int = LARGEST
 
 
+def kept_address(account: str) -> str:
+    """An address in the form in which stores keep it; an account's id, and what is none, as it is."""
+    from ...accounts.address import BadAddress, normalise_address
+
+    try:
+        return normalise_address(account).address
+    except BadAddress:
+        return account
+
+
 def open_local(
     data: Path,
     account: str,
@@ -42,7 +52,7 @@ def open_local(
     configured; one with the defaults if None. Neither fills what search keeps: that is for the server, or the search
     that comes first. spelling: shared with the other side.
     """
-
+    account = kept_address(account)
     stamps: Stamps = {}
 
     def look() -> Glance | None:

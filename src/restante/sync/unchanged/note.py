@@ -79,6 +79,8 @@ def _record(
     here = _here(taken, table.send.outbox if table.send.smtp else "")
     if here is None:
         return None
+    from ..local.opening import kept_address
+
     server = source_of(table)
     answers = counted([b"* %b %b" % answer for answer in heard.answers])
     if any("\r" in answer for answer in answers):
@@ -93,7 +95,7 @@ def _record(
             "own_data": copies.data is not None,
             "state_stamp": state_stamp,
             "sends": bool(table.send.smtp),
-            "account": table.store,
+            "account": kept_address(table.store),
             **here,
             "files": {} if any(_racy(each, loaded) for each in files.values()) else files,
             "host": server.host,

@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restante.clock import SystemClock
+from restante.clock import ManualClock, SystemClock
 from restante.config.model import TlsTable
 from restante.sasl.end_point import end_point_binding
 from restante.server.secure import Hello, TlsFailed, TlsLayer, check_hello
 from restante.server.services import Wire
-from restante.server.tls import CertificateKeeper, TlsRefusal, files, load, make_self_signed
+from restante.server.tls import VALID_DAYS, CertificateKeeper, TlsRefusal, files, load, make_self_signed
 
 from .support import running
 
@@ -132,6 +132,21 @@ def test_a_reload_keeps_connections_and_serves_new_ones(tmp_path: Path) -> None:
         later = server.connect("imaps")
         later.tls(server.client_context())
         assert later.line() == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("days", "told"), [(-1, "certificate has expired"), (6, "certificate expires soon"), (8, None)]
+)
+def test_a_certificate_that_was_not_renewed_is_told(tmp_path: Path, days: int, told: str | None) -> None:
+    folder, now = tmp_path / "tls", SystemClock().now()
+    made = ManualClock(now + (days + 2 - VALID_DAYS) * 86_400)
+    make_self_signed(folder / "certificate.pem", folder / "key.pem", "localhost", made)
+    with running(tmp_path) as server:
+        if told is None:
+            server.connect("imap").line()
+            assert "certificate " not in server.log.getvalue()
+        else:
+            server.wait_log(told)
 
 
 # ClientHello -----------------------------------------------------------------------------------------

@@ -42,10 +42,12 @@ class TlsRefusal(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A loaded pair. contexts: one a protocol, since ALPN differs. binding: RFC 5929 4.1 hash, or None."""
+    """A loaded pair. contexts: one a protocol, since ALPN differs. binding: RFC 5929 4.1 hash, or None. expires:
+    seconds UTC from when on clients refuse it."""
 
     contexts: Mapping[Wire, ssl.SSLContext]
     binding: bytes | None
+    expires: float
 
     def context(self, wire: Wire) -> ssl.SSLContext:
         return self.contexts[wire]
@@ -56,7 +58,8 @@ def load(certificate: Path, key: Path) -> Certificate:
     try:
         contexts = {wire: _context(certificate, key, wire) for wire in Wire}
         der = ssl.PEM_cert_to_DER_cert(_first_certificate(certificate.read_text("latin-1")))
-        return Certificate(contexts, end_point_binding(der))
+        expires = x509.load_der_x509_certificate(der).not_valid_after_utc.timestamp()
+        return Certificate(contexts, end_point_binding(der), expires)
     except (OSError, ValueError) as error:
         what = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
         raise TlsRefusal(

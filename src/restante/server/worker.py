@@ -14,6 +14,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ..clock import Clock, Random
@@ -40,6 +41,8 @@ CURRENT: ContextVar[Channel | None] = ContextVar("restante_channel", default=Non
 """The channel whose session runs: so that rooms which know no connection (authentication) log under its id."""
 
 CERTIFICATE_CHECK = 2.0
+EXPIRES_SOON = 7 * 86_400.0
+"""Seconds before a certificate's end from when on the log says so, once a day: it should have been renewed by then."""
 _CANCEL_GRACE = 2.0
 _IDS = 32
 """Ids of connections drawn at once."""
@@ -98,6 +101,7 @@ class Worker:
         self._bound: Sequence[Bound] = ()
         self._ids: list[str] = []
         self._watcher: asyncio.TimerHandle | None = None
+        self._tell_expiry_at = 0.0
         self._started = around.clock.now()
         self._stopping = False
         self._stopped = asyncio.Event()
@@ -335,7 +339,19 @@ class Worker:
 
     def _watch_certificate(self) -> None:
         self.reload(force=False)
+        self._tell_expiry()
         self._watcher = self.loop.call_later(CERTIFICATE_CHECK, self._watch_certificate)
+
+    def _tell_expiry(self) -> None:
+        """Say so where the certificate has expired, or will soon."""
+        certificate, now = self.certificate(), self.loop.time()
+        if certificate is None or now < self._tell_expiry_at:
+            return
+        left = certificate.expires - self._around.clock.now()
+        if left < EXPIRES_SOON:
+            self._tell_expiry_at = now + 86_400.0
+            until = datetime.fromtimestamp(certificate.expires, UTC).isoformat()
+            self.log.warning("certificate expires soon" if left > 0 else "certificate has expired", until=until)
 
     def describe(self) -> WorkerStatus:
         """This worker's status."""

@@ -140,8 +140,12 @@ class LocalAuthenticator:
         began = self._clock.monotonic()
         given = password[: MOST_PASSWORD + 1]
         prepared = prepare_password(given)
-        login = await self.look_up(claim)
-        number = await self._match(login, prepared, given)
+        try:
+            login = await self.look_up(claim)
+            number = await self._match(login, prepared, given)
+        except LoginUnavailable:
+            await self._sleep(self._table.delay_first)  # answered at once it would be asked, and logged, without end
+            raise
         if login is None or number is None or len(password) > MOST_PASSWORD:
             tried = hmac.digest(self._key, prepared, "sha256")[:8]
             reason = "unknown account" if login is None else "wrong password"

@@ -271,6 +271,21 @@ def test_deliver_local_gives_one_copy_to_an_address_that_is_named_twice() -> Non
     assert (len(inbox(engine, "john")), len(inbox(engine, "mary"))) == (1, 1)
 
 
+def test_recipients_that_differ_in_spelling_alone_get_one_copy() -> None:
+    engine = people("john", "mary")
+    store = engine.account("a-john")
+    for name in ("A", "a"):
+        store.boxes[name] = []
+    spelled = ["john@example.org", "John@Example.ORG", "mary@example.org", '"john"@example.org', "john@example.org."]
+    assert deliver(delivery_of(engine), *spelled) == [None] * len(spelled)
+    assert (len(inbox(engine, "john")), len(inbox(engine, "mary"))) == (1, 1)
+    assert b"Delivered-To: john@example.org\r\n" in inbox(engine, "john")[0]
+    with failing(store, "append", DiskFull("full")):
+        assert deliver(delivery_of(engine), *spelled[:3]) == ["4.3.1", "4.3.1", None]
+    assert deliver(delivery_of(engine), "john+A@example.org", "john+a@example.org") == [None, None]
+    assert [len(store.boxes[name]) for name in ("A", "a")] == [1, 1]
+
+
 def test_deliver_local_keeps_a_from_field_with_a_space_before_its_colon() -> None:
     engine = people("john")
     data = b"From : chris@bar.com\nSubject: old\n\nx\n"

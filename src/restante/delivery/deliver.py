@@ -13,15 +13,18 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 import structlog
 
+from ..accounts.address import BadAddress, normalise_address
 from ..analysts.one import normalised
 from ..clock import Clock, SystemClock
 from ..config.model import AccountsTable, DeliveryTable
 from ..errors import Refusal
 from ..mime.model import DEFAULT_LIMITS, Limits
+from ..store.directory import fold_address
 from ..store.errors import (
     Damaged,
     DiskFull,
@@ -89,15 +92,20 @@ class StoreDelivery:
             return [loop] * len(recipients)
         digest = await asyncio.to_thread(_digest, data) if len(data) >= LARGE else _digest(data)
         at_once = 1 if len(data) >= LARGE else AT_ONCE
+        wanted: dict[Meant, tuple[str, tuple[Target, ...]]] = {}
+        for recipient in recipients:
+            wanted.setdefault(_meant(*recipient), recipient)
+        once = list(wanted.values())
         results: list[DeliveryRefusal | None] = []
-        for start in range(0, len(recipients), at_once):
-            group = recipients[start : start + at_once]
+        for start in range(0, len(once), at_once):
+            group = once[start : start + at_once]
             if len(group) == 1:
                 results.append(await self._recipient(sender, *group[0], data, digest, trace))
             else:
                 work = (self._recipient(sender, address, targets, data, digest, trace) for address, targets in group)
                 results += await asyncio.gather(*work)
-        return results
+        told = dict(zip(wanted, results, strict=True))
+        return [told[_meant(*recipient)] for recipient in recipients]
 
     async def deliver_local(
         self, sender: str, addresses: Sequence[str], data: bytes, *, by: str, id: str
@@ -217,6 +225,17 @@ async def _append(store: Store, name: str, ready: Ready) -> None:
         if name == INBOX:
             raise
         await store.append_by_name(INBOX, [await ready.message(store, Identity())])
+
+
+Meant = tuple[str, tuple[tuple[str, str], ...]]
+"""An address in the one form in which it is kept, and accounts with mailboxes: "+A" and "+a" may be two mailboxes."""
+
+
+def _meant(address: str, targets: Sequence[Target]) -> Meant:
+    """Equal for recipients that differ in spelling alone (Ann@Example.org): MTAs ask for each, and people want one."""
+    with suppress(BadAddress):  # "postmaster" without a domain
+        address = normalise_address(address).address
+    return fold_address(address), tuple((target.account, target.mailbox) for target in targets)
 
 
 def _digest(data: bytes) -> bytes:

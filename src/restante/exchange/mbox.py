@@ -352,7 +352,7 @@ def lift_flags(data: bytes) -> tuple[bytes, Flags]:
 
 def _letters(value: bytes, meaning: dict[int, System]) -> System:
     system = System.NONE
-    for letter in value:
+    for letter in set(value):
         system |= meaning.get(letter, System.NONE)
     return system
 

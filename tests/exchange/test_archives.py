@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import io
 import os
@@ -14,7 +15,7 @@ import pytest
 
 from restante.exchange import archive
 from restante.exchange.detect import open_source
-from restante.exchange.incoming import ExchangeRefusal, Incoming, Unsafe
+from restante.exchange.incoming import ExchangeRefusal, Incoming, Skipped, Unsafe
 from restante.exchange.sidecar import MailboxLine, MessageLine, encode
 from restante.imap.grammar.response import format_internaldates
 from restante.store.model import INBOX, Column
@@ -145,3 +146,19 @@ def test_links_count_for_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             tar.addfile(link)
     with pytest.raises(Unsafe):
         open_source(tmp_path / "a.tar")
+
+
+def test_what_cannot_be_unpacked_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("1.eml", MESSAGE)
+    octets = bytearray(path.read_bytes())
+    octets[octets.find(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(octets)
+    source = open_source(path)
+    assert list(source.items()) == [Skipped("1.eml", "encrypted: unpack it with its password")]
+    source.close()
+    (tmp_path / "a.mbox.gz").write_bytes(gzip.compress(b"From - \n" + MESSAGE))
+    with pytest.raises(ExchangeRefusal) as refused:
+        open_source(tmp_path / "a.mbox.gz")
+    assert "gunzip" in refused.value.remedy

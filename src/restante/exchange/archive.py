@@ -137,7 +137,8 @@ class TarTree(_Archive):
                     self._members[clean] = content
         except BROKEN as cause:
             self._stream.close()
-            raise ExchangeRefusal(f"{self.name} is damaged, or no tar file.", "Make the archive again.") from cause
+            remedy = "Make the archive again; where it is one compressed file, unpack it (gunzip, unxz, bunzip2)."
+            raise ExchangeRefusal(f"{self.name} is damaged, or no tar file.", remedy) from cause
         self._tar.fileobj = self._stream
         self._finish()
 
@@ -213,10 +214,13 @@ class ZipTree(_Archive):
         for member in self._zip.infolist():
             clean = safe_path(member.filename.replace("\\", "/"))
             mode = member.external_attr >> 16
-            regular = not member.flag_bits & 1 and (mode & 0o170000) in (0, 0o100000)
+            regular = (mode & 0o170000) in (0, 0o100000)
             mtime = _zip_time(member, packed_at)
             if clean in self._members:
                 self.passed_over.append(Skipped(clean or "", "a second member of this name"))
+                continue
+            if clean and member.flag_bits & 1:
+                self.passed_over.append(Skipped(clean, "encrypted: unpack it with its password"))
                 continue
             if self._collect(clean, member.filename, member.file_size, mtime, folder=member.is_dir(), regular=regular):
                 assert clean is not None

@@ -77,8 +77,14 @@ def test_long_analyses_are_made_one_after_the_other(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(
     ("data", "here"),
-    [(b"a\n" * 4, True), (b"a\n" * LARGE, False), (b"a\r\n" * LARGE, True), (b"a" * 2 * LARGE, False)],
-    ids=["short", "large", "large, nothing to do", "no line ends"],
+    [
+        (b"a\n" * 4, True),
+        (b"a\n" * LARGE, False),
+        (b"a\rb\n" * LARGE, False),
+        (b"a\r\n" * LARGE, True),
+        (b"a" * 2 * LARGE, False),
+    ],
+    ids=["short", "large", "large, with CRs", "large, nothing to do", "no line ends"],
 )
 def test_line_ends_of_a_large_message_are_changed_on_a_thread(
     monkeypatch: pytest.MonkeyPatch, data: bytes, here: bool

@@ -226,6 +226,8 @@ class _Scanner:
     def read_header(self, start: int, body: int) -> Fields:
         before = self.before if self.own is None else b""
         cut = known_header(self.data, start, body, self.limits.header - len(before))
+        if before and cut < body and self.data[cut - 1] != 0x0A:
+            cut = start  # within the first field: the last whole line is one of those in front
         block = before + self.data[start:cut]
         self.headers += len(block)
         weighed = self.headers > self.unweighed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import apsw
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from restante.mime.analyse import analyse
 from restante.query.language import And, Contains, Field, Fuzzy, HasFlag, Not, Or, Query
+from restante.store.errors import StoreFailed
 from restante.store.interface import Engine, Store
 from restante.store.model import Flags, NewMessage
 from restante.store.sqlite import bodies
@@ -159,6 +161,32 @@ def test_a_message_that_cannot_be_read_holds_up_no_other(tmp_path: Path, damage:
         db.close()
 
     asyncio.run(installation.play(scene, index_from=index_from))
+
+
+def test_a_message_on_a_sector_that_cannot_be_read_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    read = SqliteStore.read_contents
+
+    async def failing(store: SqliteStore, contents: Sequence[int]) -> list[bytes]:
+        if 3 in contents:
+            raise StoreFailed("The mail store could not be read or written.")
+        return await read(store, contents)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await file(store, box, 12)
+        monkeypatch.setattr(SqliteStore, "read_contents", failing)
+        query = Contains(Field.BODY, "ﬁne")
+        for _ in range(2):
+            assert list(await store.search(box, query, ALL)) == [8]
+            while await store.fill_search():
+                pass
+        monkeypatch.undo()
+        assert list(await store.search(box, query, ALL)) == [3, 8]
+
+    asyncio.run(installation.play(scene, index_from=1))
 
 
 @given(st.lists(st.integers(0, 3 * bodies.STEP_OCTETS), min_size=1, max_size=200))

@@ -15,7 +15,7 @@ import apsw
 
 from ...mime.model import Limits
 from ...mime.text import body_text
-from ..errors import Damaged
+from .. import errors
 from . import content
 from .transaction import Write
 from .values import typed
@@ -51,10 +51,10 @@ UNREADABLE = b""
 
 
 async def octets_of(store: SqliteStore, contents: Sequence[int]) -> list[bytes | None]:
-    """Octets of messages; None for those that are damaged, or gone. Cost where all can be read: one query."""
+    """Octets of messages; None for those that cannot be read, or are gone. Cost where all can be read: one query."""
     try:
         return [*await store.read_contents(contents)]
-    except Damaged:
+    except errors.UNREADABLE:
         if len(contents) == 1:
             return [None]
     return [found for each in contents for found in await octets_of(store, [each])]

@@ -82,6 +82,35 @@ def test_a_download_goes_on_over_another_connection() -> None:
     assert on(cutting, act) >= 2
 
 
+class Weighing(Bare):
+    """Ends the connection at the first question for a size, which is asked of what nothing comes of."""
+
+    asked = 0
+
+    def do_uid_fetch(self, session: Session, rest: bytes) -> bytes:
+        if rest.endswith(b" (UID RFC822.SIZE)"):
+            self.asked += 1
+            if self.asked == 1:
+                session.writer.close()
+                return b""
+        return super().do_uid_fetch(session, rest)
+
+
+def test_an_empty_message_at_whose_size_the_connection_is_lost_comes_over_another() -> None:
+    weighing = Weighing()
+    for number in range(5):
+        weighing.put(b"INBOX", message(number).data if number != 2 else b"")
+
+    async def act(side: RemoteSide, script: Script) -> None:
+        changes = await side.changes("INBOX", None)
+        came = {one.uid: one.data async for one in side.fetch("INBOX", list(changes.uids))}
+        assert sorted(came) == [1, 2, 3, 4, 5]
+        assert came[3] == b""
+        assert not side.unreadable
+
+    on(weighing, act)
+
+
 def test_a_server_that_ends_again_and_again_is_unavailable() -> None:
     cutting = Cutting(1, 1_000)
     for number in range(200):

@@ -140,3 +140,28 @@ def test_of_a_large_mailbox_the_newest_are_compared(tmp_path: Path, monkeypatch:
     bare.deliver(101, 103)
     report = sync(bare, disk, tmp_path)
     assert [(one.reason, one.messages) for one in report.held] == [("renumbered", 5)]
+
+
+class Quick(Telling):
+    """One that tells what changed where the mailbox is opened: nothing is above the number that it is asked from."""
+
+    def __init__(self) -> None:
+        super().__init__(500)
+        self.offers = b" ENABLE CONDSTORE QRESYNC"
+
+    def do_enable(self, session: Session, rest: bytes) -> bytes:
+        return b"* ENABLED CONDSTORE QRESYNC\r\n"
+
+
+@pytest.mark.parametrize("came", [0, 5, 9])  # 5: as many as there were
+def test_a_server_with_qresync_that_was_restored_is_not_believed_to_have_no_changes(tmp_path: Path, came: int) -> None:
+    bare, disk = Quick(), Disk()
+    bare.deliver(1, 20)
+    assert sync(bare, disk, tmp_path).two.added == 20
+    bare.forget(16)
+    bare.modseq = 250
+    bare.deliver(101, 100 + came)
+    report = sync(bare, disk, tmp_path)
+    assert [(one.reason, one.messages) for one in report.held] == [("renumbered", 5)]
+    assert copied(disk) == [*range(1, 21), *range(101, 101 + came)]
+    assert sync(bare, disk, tmp_path).changed == 0

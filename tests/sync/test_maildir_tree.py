@@ -404,7 +404,9 @@ def test_a_folder_whose_name_is_no_utf_8_is_a_mailbox(tmp_path: Path, layout: La
         identity = (await place(one, "Käse")).id
         await one.subscribe("Käse", True)
         assert (await place(one, "Käse")).subscribed
-        await one.rename("Käse", "Brot")
+        old.rename(tmp_path / "Mail" / os.fsdecode(b".K\xfcche" if layout is Layout.MAILDIRPP else b"K\xfcche"))
+        assert (await place(one, "Küche")).id == identity  # another program has renamed it
+        await one.rename("Küche", "Brot")
         assert (await place(one, "Brot")).id == identity
         await one.delete("Brot")
 

@@ -69,9 +69,11 @@ class Program:
         return self.process.returncode, errors
 
 
-def start(data: Path, *listen: str, workers: int = 2, mode: str = "") -> subprocess.Popen[str]:
+def start(data: Path, *listen: str, workers: int = 2, mode: str = "", descriptors: int = 0) -> subprocess.Popen[str]:
+    """descriptors: as many as each process may have; 0: as many as this one."""
+    few = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh"] if descriptors else []
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.server.program", str(data), str(workers), *listen],
+        [*few, sys.executable, "-m", "tests.server.program", str(data), str(workers), *listen],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -81,8 +83,8 @@ def start(data: Path, *listen: str, workers: int = 2, mode: str = "") -> subproc
 
 
 @contextmanager
-def program(data: Path, *listen: str, workers: int = 2, mode: str = "") -> Iterator[Program]:
-    process = start(data, *(listen or (IMAP,)), workers=workers, mode=mode)
+def program(data: Path, *listen: str, workers: int = 2, mode: str = "", descriptors: int = 0) -> Iterator[Program]:
+    process = start(data, *(listen or (IMAP,)), workers=workers, mode=mode, descriptors=descriptors)
     try:
         yield Program(process, data)
     finally:
@@ -100,6 +102,14 @@ def test_lines_for_people_then_ready(tmp_path: Path) -> None:
         assert words[4][1] == "demo@localhost"
         del server.lines[0]
         assert server.connect().line() == b"hello"
+
+
+def test_a_server_with_few_descriptors_says_so_and_takes_as_many_connections_as_fit(tmp_path: Path) -> None:
+    with program(tmp_path, workers=1, descriptors=100) as server:
+        server.says("few file descriptors limit=100 connections=21 handles=3", 1)
+        held = [server.connect() for _ in range(21)]
+        assert [each.line() for each in held] == [b"hello"] * 21
+        assert server.connect().line().startswith(b"* BYE ")
 
 
 def test_the_demo_s_reader_is_told_that_it_logs_in_from_here_alone(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ share of them that it has, averaged over the words.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 MOST_PIECES = 8
@@ -46,12 +46,16 @@ def pairs(text: str) -> set[str]:
 
 
 def trigrams(needle: str) -> list[str]:
-    """At most MOST_PIECES trigrams of a needle, spread over it; none of one with less than three characters."""
-    starts = len(needle) - 2
-    if starts <= MOST_PIECES:
-        return list(dict.fromkeys(needle[i : i + 3] for i in range(starts)))
-    picked = (i * (starts - 1) // (MOST_PIECES - 1) for i in range(MOST_PIECES))
-    return list(dict.fromkeys(needle[i : i + 3] for i in picked))
+    """At most MOST_PIECES trigrams of a needle, spread over it; none of one with less than three characters in a row.
+
+    None has a blank in it: a header field that holds the needle may have another one there (a tab, or several).
+    """
+    starts: Sequence[int] = range(len(needle) - 2)
+    if " " in needle:
+        starts = [at for at in starts if " " not in needle[at : at + 3]]
+    if len(starts) > MOST_PIECES:
+        starts = [starts[i * (len(starts) - 1) // (MOST_PIECES - 1)] for i in range(MOST_PIECES)]
+    return list(dict.fromkeys(needle[at : at + 3] for at in starts))
 
 
 def is_pair(needle: str) -> bool:

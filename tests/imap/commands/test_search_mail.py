@@ -14,6 +14,7 @@ import pytest
 
 from restante.imap.grammar.charsets import CHARSETS
 from restante.mime.charsets import codec
+from restante.store.sqlite import search
 
 from ..session.support import Client, World, run
 
@@ -167,8 +168,51 @@ WHERE = [  # needle, found by TEXT, by BODY
 ]  # fmt: skip
 
 
+FOLDED = (
+    b"From: Ann\r\n\tBell <ann@example.org>\r\nSubject: Meeting about\r\n\tthe budget\r\n  and more\r\n"
+    b"X-Note: =?utf-8?q?two?=\r\n \t more words\r\n\r\nnothing\r\n"
+)
+ACROSS = [
+    b'SUBJECT "about the budget and"',
+    b'SUBJECT "t t"',
+    b'HEADER Subject "about the budget and"',
+    b'HEADER X-Note "two more"',
+    b'HEADER From "ann bell"',
+    b'FROM "ann bell"',
+    b'TEXT "about the budget and"',
+    b'TEXT "two more words"',
+    b'TEXT "t t"',
+    b'TEXT "ann bell"',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("query", ACROSS)
 @pytest.mark.parametrize("filled", [False, True])
-def test_rfc9051_6_4_4_text_looks_into_the_headers_of_parts_and_body_does_not(filled: bool) -> None:
+def test_words_are_found_across_the_place_where_a_header_field_was_folded(
+    filled: bool, query: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a tab, or with several blanks, where people see one (RFC 5322 2.2.3)."""
+    monkeypatch.setattr(search, "FEW", 0)
+
+    async def scenario(world: World) -> None:
+        uid = await world.file(FOLDED)
+        other = await world.file(b"Subject: Meeting about\r\n another budget\r\n\r\nthe budget\r\n")
+        while filled and await world.store.fill_search():
+            pass
+        client = await world.client(b"SELECT INBOX")
+        assert await found(client, query) == {uid}
+        assert await found(client, b"NOT " + query) == {other}
+        assert await found(client, b'HEADER Subject "about\tthe budget  and"') == {uid}, "as it was written"
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_rfc9051_6_4_4_text_looks_into_the_headers_of_parts_and_body_does_not(
+    filled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "FEW", 0)
+
     async def scenario(world: World) -> None:
         uid = await world.file(PARTS)
         await world.file(b"Subject: other\r\n\r\nnothing\r\n")

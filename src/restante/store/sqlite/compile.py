@@ -14,7 +14,6 @@ match. RFC 9051 6.4.4, RFC 7162 3.1.5, RFC 8474 6, RFC 5032, RFC 6203.
 
 from __future__ import annotations
 
-import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -57,6 +56,7 @@ from ..model import FlagTable
 from .candidates import Joined, Leaf, Lookup
 from .conditions import FALSE, TRUE, Sql, balanced, dated, is_seen, lists_uids, told, uid_condition
 from .everywhere import Everywhere
+from .shown import envelope_holds, field_holds, raw_forms
 from .texts import Fields, Texts, Wanted
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class Compiler:
             case Fuzzy(operand):
                 return self._candidates(operand, fuzzy=True)
             case Contains(where, text) if text and not fuzzy and where in _ADDRESSES:
-                forms = _raw_forms(fold(text))
+                forms = raw_forms(fold(text))
                 leaves = [leaf for leaf in map(self._lookup, forms) if leaf is not None]
                 return Joined(False, [leaf.emails for leaf in leaves]) if len(leaves) == len(forms) else None
             case FieldMatches():
@@ -260,7 +260,9 @@ class Compiler:
                 return self._header(where.value, "")
             if self._fuzzy:
                 return self._fuzzy_column(_COLUMNS[where], needle)
-            return _holds(_COLUMNS[where], needle) if as_written else _envelope_holds(where, needle)
+            column = _COLUMNS[where]
+            as_it_is = as_written or where is Field.SUBJECT
+            return field_holds(column, needle) if as_it_is else envelope_holds(column, needle)
         if not needle:
             return TRUE
         self.wanted.bodies = True
@@ -272,7 +274,7 @@ class Compiler:
         if where is Field.BODY:
             return Python(_first_asked(leaf, lambda texts: texts.in_body(raw)), TRUE)
         whole = leaf is not None and leaf.whole
-        return Python(_first_asked(leaf, lambda texts: raw in texts.header or raw in texts.body, whole=whole), TRUE)
+        return Python(_first_asked(leaf, lambda texts: texts.in_header(raw) or raw in texts.body, whole=whole), TRUE)
 
     def _header(self, name: str, text: str) -> Test:
         """Lines of the folded header are "name: value", a field a line (mime's SearchText.header)."""
@@ -284,15 +286,9 @@ class Compiler:
         self.wanted.keys += _OF_LINES
 
         def holds(texts: Texts) -> bool:
-            header = b"\n" + texts.header
-            at = header.find(start)
-            while at >= 0:
-                begin = at + len(start)
-                end = header.find(b"\n", begin)
-                if header.find(needle, begin, len(header) if end < 0 else end) >= 0:
-                    return True
-                at = header.find(start, begin)
-            return False
+            if _line_holds(texts.header, start, needle):
+                return True
+            return b" " in needle and _line_holds(texts.even_header, start, needle)
 
         return Python(_first_asked(self._lookup(needle_text) if needle else None, holds), TRUE)
 
@@ -447,6 +443,19 @@ def _any_of(functions: Sequence[Evaluate]) -> Evaluate:
     return test
 
 
+def _line_holds(header: bytes, start: bytes, needle: bytes) -> bool:
+    """Whether a line that begins so (behind a line end) holds the needle."""
+    header = b"\n" + header
+    at = header.find(start)
+    while at >= 0:
+        begin = at + len(start)
+        end = header.find(b"\n", begin)
+        if header.find(needle, begin, len(header) if end < 0 else end) >= 0:
+            return True
+        at = header.find(start, begin)
+    return False
+
+
 def _close(close: Closeness, octets: bytes) -> float:
     return close.of(lambda piece: piece.encode("utf-8") in octets)
 
@@ -466,55 +475,3 @@ def _storable(needle: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-# What an ENVELOPE makes of a field ------------------------------------------------------------------------
-#
-# FROM, TO, CC and BCC are compared with the ENVELOPE's fields (RFC 9051 6.4.4), while texts are kept as they were
-# written. An ENVELOPE has a quoted string without its quotes, also where it is one word of a name, John "Jack" Smith,
-# or a local part, "ann"@example.org; without its escapes: what an escape is there for is a quote or a backslash
-# (RFC 5322 3.2.4); and one blank between two words, however a name was folded.
-
-
-def _holds(column: str, needle: str) -> Sql:
-    return Sql(f"instr({column}, ?) > 0", [needle])
-
-
-def _envelope_holds(where: Field, needle: str) -> Sql:
-    """The field, as an ENVELOPE has it, holds a folded needle."""
-    column = _COLUMNS[where]
-    forms = _raw_forms(needle) if where in _ADDRESSES else (needle,)
-    if needle in forms:
-        return balanced([_holds(column, form) for form in forms], "OR", FALSE)
-    made = column
-    for old, new in _REPLACED:
-        made = f"replace({made}, {old}, {new})"
-    differs = " OR ".join([f"instr({column}, {old}) > 0" for old in _TOLD_OTHERWISE])
-    otherwise = f"instr({column}, ?) > 0 AND ({differs}) AND instr({made}, ?) > 0"
-    return Sql(f"(instr({column}, ?) > 0 OR ({otherwise}))", [needle, forms[0], needle])
-
-
-_JOINT = re.compile("[ @]")
-"""What stands between words, beside which a quoted string may begin or end."""
-
-_TOLD_OTHERWISE = ("'\"'", "char(9)", "'  '")
-"""What a field has that is told otherwise."""
-
-_REPLACED = (
-    ("char(9)", "' '"),
-    *[("'  '", "' '")] * 4,  # sixteen blanks become one
-    ("'\" '", "' '"),
-    ("' \"'", "' '"),
-    ("'\"@'", "'@'"),
-)
-
-
-def _raw_forms(needle: str) -> tuple[str, ...]:
-    """Texts of which one stands in every stored field of addresses that, as an ENVELOPE has it, holds a needle: the
-    needle and others, which say it all, or a word of it."""
-    if '"' in needle or "\\" in needle:
-        return needle, needle.replace("\\", "\\\\").replace('"', '\\"')
-    words = _JOINT.split(needle)
-    if len(words) == 2 and "@" in needle:
-        return needle, needle.replace("@", '"@')
-    return (max(words, key=len),)

@@ -62,12 +62,13 @@ class Wanted:
 class Texts:
     """A message's texts, unpacked when first looked at. body: with the header fields of its parts at its end."""
 
-    __slots__ = ("_body", "_fields", "_header", "_raw_body", "_raw_header")
+    __slots__ = ("_body", "_even", "_fields", "_header", "_raw_body", "_raw_header")
 
     def __init__(self, header: bytes, body: bytes, fields: Header | None = None) -> None:
         """fields: the header itself, where its values are compared."""
         self._raw_header, self._raw_body = header, body
         self._header: bytes | None = None
+        self._even: bytes | None = None
         self._body: bytes | None = None
         self._fields = fields
 
@@ -76,6 +77,18 @@ class Texts:
         if self._header is None:
             self._header = _unpacked(self._raw_header)
         return self._header
+
+    @property
+    def even_header(self) -> bytes:
+        """The header with one blank between words: a line that was folded has what it was folded with, a tab or several
+        blanks, and is shown with one."""
+        if self._even is None:
+            self._even = _evened(self.header)
+        return self._even
+
+    def in_header(self, raw: bytes) -> bool:
+        """Whether the header holds a folded needle, as it stands or as it is shown."""
+        return raw in self.header or (b" " in raw and raw in self.even_header)
 
     @property
     def body(self) -> bytes:
@@ -96,6 +109,14 @@ class Texts:
         body = self.body
         at = body.find(raw)  # a needle has no mark: where the first stands behind it, so do all
         return at >= 0 and body.find(_PART_HEADERS, 0, at) < 0
+
+
+def _evened(header: bytes) -> bytes:
+    """With one blank for each stretch of blanks and tabs. Linear: a stretch is halved at least."""
+    header = header.replace(b"\t", b" ")
+    while b"  " in header:
+        header = header.replace(b"  ", b" ")
+    return header
 
 
 def _unpacked(stored: bytes) -> bytes:

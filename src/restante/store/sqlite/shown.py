@@ -1,0 +1,66 @@
+"""Header fields as SQL compares them with a string: as they were written, and as they are shown.
+
+Texts are kept as they were written. A field that was folded has at that place what it was folded with, a tab or several
+blanks, where an application shows one blank and people type one (RFC 5322 2.2.3). FROM, TO, CC and BCC are compared
+with the ENVELOPE's fields (RFC 9051 6.4.4): an ENVELOPE has a quoted string without its quotes, also where it is one
+word of a name, John "Jack" Smith, or a local part, "ann"@example.org; and without its escapes: what an escape is there
+for is a quote or a backslash (RFC 5322 3.2.4).
+"""
+
+from __future__ import annotations
+
+import re
+
+from .conditions import FALSE, Sql, balanced
+
+
+def field_holds(column: str, needle: str) -> Sql:
+    """The field holds a folded needle, as it was written or with one blank between words."""
+    if " " not in needle:
+        return _holds(column, needle)
+    return _or_shown(column, needle, max(needle.split(" "), key=len), _EVENED)
+
+
+def envelope_holds(column: str, needle: str) -> Sql:
+    """The field of addresses, as an ENVELOPE has it, holds a folded needle."""
+    forms = raw_forms(needle)
+    if needle in forms:
+        return balanced([_holds(column, form) for form in forms], "OR", FALSE)
+    return _or_shown(column, needle, forms[0], (*_EVENED, *_UNQUOTED))
+
+
+def raw_forms(needle: str) -> tuple[str, ...]:
+    """Texts of which one stands in every stored field of addresses that, as an ENVELOPE has it, holds a needle: the
+    needle and others, which say it all, or a word of it."""
+    if '"' in needle or "\\" in needle:
+        return needle, needle.replace("\\", "\\\\").replace('"', '\\"')
+    words = _JOINT.split(needle)
+    if len(words) == 2 and "@" in needle:
+        return needle, needle.replace("@", '"@')
+    return (max(words, key=len),)
+
+
+def _holds(column: str, needle: str) -> Sql:
+    return Sql(f"instr({column}, ?) > 0", [needle])
+
+
+def _or_shown(column: str, needle: str, word: str, replaced: tuple[tuple[str, str], ...]) -> Sql:
+    """The field holds the needle, or does with these texts replaced. word: what it has in any case, which is looked for
+    first; so are the texts that are replaced, since most fields have none."""
+    made = column
+    for old, new in replaced:
+        made = f"replace({made}, {old}, {new})"
+    differs = " OR ".join([f"instr({column}, {mark}) > 0" for mark in _DIFFERENT])
+    shown = f"instr({column}, ?) > 0 AND ({differs}) AND instr({made}, ?) > 0"
+    return Sql(f"(instr({column}, ?) > 0 OR ({shown}))", [needle, word, needle])
+
+
+_JOINT = re.compile("[ @]")
+"""What stands between words, beside which a quoted string may begin or end."""
+
+_DIFFERENT = ("char(9)", "'  '", "'\"'")
+"""What a field has that is shown otherwise."""
+
+_EVENED = (("char(9)", "' '"), *[("'  '", "' '")] * 4)  # sixteen blanks become one
+
+_UNQUOTED = (("'\" '", "' '"), ("' \"'", "' '"), ("'\"@'", "'@'"))

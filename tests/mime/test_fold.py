@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restante.mime.fold import fold
+from restante.mime.fold import fold, fold_within
 
 EQUAL = [
     ("Hello", "hELLO"),
@@ -76,3 +76,9 @@ def test_marks_without_end_are_put_in_order_by_stretches(marks: str, monkeypatch
     folded = fold(text)
     assert longest <= 128
     assert sorted(folded) == sorted(real("NFKD", marks) * (60_000 // len(marks)) + "A")
+
+
+@pytest.mark.parametrize("text", ["", "abc\n", "Straße ﬁn\n" * 30_000, "\ufdfa" * 300_000])
+@pytest.mark.parametrize("most", [0, 1, 200_000, 10_000_000])
+def test_what_is_folded_within_a_bound_is_its_beginning(text: str, most: int) -> None:
+    assert fold_within(text, most) == fold(text)[:most]

@@ -15,7 +15,7 @@ from restante.mime.fold import fold
 from restante.mime.headers import read_header
 from restante.mime.html import MAX_TAGS, html_text
 from restante.mime.model import DEFAULT_LIMITS, Limits
-from restante.mime.text import PART_HEADERS, body_text, decoded, header_text
+from restante.mime.text import MOST_FOLDED, PART_HEADERS, body_text, decoded, header_text
 
 HTML = [
     ("inline-elements-do-not-break-words", "<p><b>f</b>oo bar", "foo bar"),
@@ -159,6 +159,15 @@ def test_undeclared_eight_bit_body_is_guessed_and_lends_nothing_to_headers() -> 
 def test_raw_header_takes_the_charset_that_the_body_declares() -> None:
     data = "Subject: Привет\r\nContent-Type: text/plain; charset=koi8-r\r\n\r\nx".encode("koi8-r")
     assert analyse(data).text.subject == fold("Привет")
+
+
+def test_text_is_bounded_when_it_is_folded() -> None:
+    """U+FDFA is eighteen characters then."""
+    head, limits = b"Content-Type: text/plain; charset=utf-8\r\n\r\n", Limits(text=1_000)
+    for character in ("\uac01", "\ufdfa"):
+        whole = fold(character * 1_000)
+        assert body_text(head + character.encode() * 1_000, limits) == whole[: MOST_FOLDED * 1_000]
+    assert len(fold("\uac01" * 1_000)) < MOST_FOLDED * 1_000
 
 
 def test_text_is_bounded() -> None:

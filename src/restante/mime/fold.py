@@ -23,6 +23,17 @@ def fold(text: str) -> str:
     return decomposed.upper()
 
 
+def fold_within(text: str, most: int) -> str:
+    """The first `most` characters of `fold(text)`; no more than one piece is folded beyond them."""
+    kept: list[str] = []
+    left = most
+    pieces = _folded(text)
+    while left > 0 and (piece := next(pieces, None)) is not None:
+        kept.append(piece[:left])
+        left -= len(piece)
+    return "".join(kept)
+
+
 _STRETCH = 128
 """Characters of a stretch: about as many marks in a row as cost no more to be put in order than to be decomposed."""
 

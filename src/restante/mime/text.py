@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from .charsets import LONGEST_LABEL, begins_as_ascii, codec, decode_charset, guess
 from .decode import MOST_KEPT, decode_header, decode_transfer, parameter_text
-from .fold import fold, may_have_long_run
+from .fold import fold, fold_within, may_have_long_run
 from .headers import Fields, OwnHeader, first
 from .html import MAX_TAGS, html_text
 from .model import Lengthy, Limits, Part, SearchText
@@ -29,6 +29,10 @@ PREVIEW = 200
 
 MAX_HTML = 2 << 20
 """Characters of one HTML part that are read."""
+
+MOST_FOLDED = 4
+"""Characters kept for each that `Limits.text` allows: Hangul becomes three when it is folded, but one ligature of
+Arabic eighteen, of which 24 MB would be 144 million characters to keep, and to look through in each search."""
 
 _WORDS = PREVIEW // 2 + 16
 """Words that fill a preview, and what `_CUT` asks for, if they have a letter each."""
@@ -83,7 +87,7 @@ class _BodyReader:
 
     def read(self) -> str:
         self.walk(self.root)
-        text = fold("\n".join(self.pieces))
+        text = fold_within("\n".join(self.pieces), MOST_FOLDED * self.limits.text)
         fields = self.part_headers() if self.parts else ""
         return f"{text}{PART_HEADERS}{fold(fields)}" if fields else text
 

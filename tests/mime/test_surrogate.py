@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import tracemalloc
 from email.message import EmailMessage
 
 import pytest
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from restante.mime.analyse import analyse
 from restante.mime.decode import decode_header
 from restante.mime.headers import header_end, index_fields, split_fields, unfold
-from restante.mime.model import Trait
+from restante.mime.model import DEFAULT_LIMITS, Trait
+from restante.mime.scan import scan
 from restante.mime.surrogate import surrogate
 
 
@@ -59,6 +61,25 @@ def test_rfc6858_2_2_parameters_that_cannot_be_shown_go() -> None:
     assert made == b'Content-Disposition: attachment;\r\n size="3"\r\n'
     made = shown('Content-Type: text/plain; name="ü"; charset=utf-8')
     assert made == b'Content-Type: text/plain;\r\n charset="utf-8"\r\n'
+
+
+@pytest.mark.parametrize("text", ["ü" * 100, "a" * 39 + "ü", "a" * 38 + "ü", "🐧" * 50, "日本語 " * 40, "é"])
+def test_rfc2047_2_words_are_short_and_cut_between_characters(text: str) -> None:
+    value = field_values(shown("Subject: " + text), b"subject")[0]
+    words = value.split(b" ")
+    assert max(map(len, words)) <= 75
+    assert "".join(map(decode_header, words)) == text.strip()
+
+
+def test_a_giant_field_that_would_have_to_be_encoded_goes() -> None:
+    data = b"Subject: \xff" + b"\xe9" * (8 << 20) + b"\r\nTo: a@b\r\n\r\n"
+    root = scan(data, DEFAULT_LIMITS).root.part
+    tracemalloc.start()
+    made = surrogate(data, root)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert made == b"To: a@b\r\n\r\n"
+    assert peak < 4 * len(data)
 
 
 def test_rfc6858_2_3_subject_is_encoded() -> None:

@@ -26,6 +26,10 @@ ADDRESS_FIELDS = frozenset(
 
 MAX_ADDRESSES = 5_000
 MAX_PARAMETERS = 1_000
+MAX_FIELD = 1 << 20
+"""Octets of a field that is looked at; a longer one cannot be shown. 28 MB of Subject, decoded and encoded again, took
+600 MB."""
+
 _WORD_OCTETS = 39
 """Octets of UTF-8 in one encoded word: 39 make 52 of base64, and 64 with `=?utf-8?B?` and `?=`."""
 
@@ -91,7 +95,7 @@ def _rewrite(header: bytes, part: Part) -> bytes:
         raw = match[0]
         if raw.isascii():
             kept.append(raw)
-        elif match[1] is not None:
+        elif match[1] is not None and len(raw) <= MAX_FIELD:
             kept.append(_field(match[1], unfold(match[2])))
     if part.end > part.body and not header.endswith((b"\n\r\n", b"\n\n")):
         kept.append(b"\r\n")
@@ -130,16 +134,15 @@ def _quoted(value: bytes) -> bytes:
 
 def _encoded(value: bytes) -> bytes:
     """Text as RFC 2047 encoded words, one a line; cut between characters."""
-    text = decode_header(value)
+    octets = decode_header(value).encode("utf-8", "replace")
     words: list[bytes] = []
-    piece = bytearray()
-    for character in text:
-        octets = character.encode("utf-8", "replace")
-        if len(piece) + len(octets) > _WORD_OCTETS:
-            words.append(bytes(piece))
-            piece = bytearray()
-        piece += octets
-    words.append(bytes(piece))
+    start, stop = 0, _WORD_OCTETS
+    while stop < len(octets):
+        while octets[stop] & 0xC0 == 0x80:  # not within a character
+            stop -= 1
+        words.append(octets[start:stop])
+        start, stop = stop, stop + _WORD_OCTETS
+    words.append(octets[start:])
     return b"\r\n ".join([b"=?utf-8?B?" + b64encode(word) + b"?=" for word in words])
 
 

@@ -151,6 +151,53 @@ def test_preview_takes_an_inline_part_but_no_attachment() -> None:
     assert analyse(data).preview == "letter"
 
 
+def part(header: str, text: str) -> str:
+    return f"--x\nContent-Type: {header}\n\n{text}\n"
+
+
+def several(subtype: str, *parts: str, boundary: str = "x") -> str:
+    inside = "".join(parts).replace("--x", f"--{boundary}")
+    return f"Content-Type: multipart/{subtype}; boundary={boundary}\n\n{inside}--{boundary}--\n"
+
+
+HTML_PART, NOTHING, FOOTER = (
+    part("text/html", "<p>letter"),
+    part("text/html", "<img>"),
+    part("text/plain", "list footer"),
+)
+ATTACHED = part("text/html\nContent-Disposition: attachment", "<p>file")
+SHOWN_FIRST = [
+    ("html-before-a-list-footer", several("mixed", HTML_PART, FOOTER), "letter"),
+    ("html-before-an-attached-message", several("mixed", HTML_PART, part("message/rfc822", "\nforwarded")), "letter"),
+    ("plain-of-alternatives", several("alternative", HTML_PART, part("text/plain", "plain letter")), "plain letter"),
+    (
+        "plain-of-alternatives-within",
+        several(
+            "mixed",
+            "--x\n" + several("alternative", HTML_PART, part("text/plain", "plain letter"), boundary="y"),
+            FOOTER,
+        ),
+        "plain letter",
+    ),
+    (
+        "html-of-alternatives-where-plain-is-empty",
+        several("mixed", "--x\n" + several("alternative", part("text/plain", ""), HTML_PART, boundary="y"), FOOTER),
+        "letter",
+    ),
+    ("html-that-says-nothing", several("mixed", NOTHING, FOOTER, HTML_PART), "list footer"),
+    ("one-html-is-read", several("mixed", NOTHING, HTML_PART), ""),
+    ("attached-html-is-last", several("mixed", ATTACHED, FOOTER), "list footer"),
+    ("attached-html-alone", several("mixed", ATTACHED), "file"),
+]
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"), [case[1:] for case in SHOWN_FIRST], ids=[case[0] for case in SHOWN_FIRST]
+)
+def test_preview_is_of_what_is_shown_first(message: str, shown: str) -> None:
+    assert analyse(message.encode()).preview == shown
+
+
 def test_undeclared_eight_bit_body_is_guessed_and_lends_nothing_to_headers() -> None:
     text = "Привет, как дела? Сегодня хорошая погода, и мы идём гулять. " * 5
     assert fold("погода") in body_text(b"\r\n" + text.encode("koi8-r"), DEFAULT_LIMITS)

@@ -9,6 +9,7 @@ preview reads the beginning of one part. RFC 9051 6.4.4 (SEARCH), RFC 8970 3.1.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 from .charsets import LONGEST_LABEL, begins_as_ascii, codec, decode_charset, guess
@@ -250,22 +251,41 @@ def _header_lines(split: list[tuple[bytes, bytes]], fallback: str) -> str:
 
 
 def preview(data: bytes, root: Entity, fallback: str, *, brief: bool = False) -> str:
-    """At most 200 characters of the first readable text, white space collapsed: of the first text/plain part that
-    is no attachment and says something at its beginning, else of the first HTML. brief: see `analyse`."""
-    rich: Entity | None = None
-    waiting = [root]
-    while waiting:
-        entity = waiting.pop()
-        part = entity.part
-        if part.type == "text" and part.end > part.body:
-            if part.subtype == "html":
-                rich = rich or entity
-            elif part.subtype == "plain" and not _attached(entity):
-                found = _beginning(data, entity, fallback, _PREVIEW_SOURCE, brief)
-                if found:
-                    return found
-        waiting.extend(reversed(entity.children))
-    return _beginning(data, rich, fallback, _PREVIEW_HTML, brief) if rich is not None else ""
+    """At most 200 characters of the first readable text, white space collapsed: of the first part, plain or HTML, that
+    is no attachment and says something at its beginning. brief: see `analyse`.
+
+    One part of HTML is read, which costs more than all plain ones: an attached one only where there is no other.
+    """
+    attached: Entity | None = None
+    rich = False
+    for entity in _texts(root):
+        plain = entity.part.subtype == "plain"
+        if _attached(entity):
+            attached = attached if plain else attached or entity
+        elif plain or not rich:
+            rich = rich or not plain
+            found = _beginning(data, entity, fallback, _PREVIEW_SOURCE if plain else _PREVIEW_HTML, brief)
+            if found:
+                return found
+    return "" if rich or attached is None else _beginning(data, attached, fallback, _PREVIEW_HTML, brief)
+
+
+def _texts(entity: Entity) -> Iterator[Entity]:
+    """Plain and HTML parts in the order in which they are shown: behind HTML alone may be the footer of a mailing list,
+    or a message that is attached. Of alternatives, which say the same, the plain ones are first."""
+    part = entity.part
+    if part.type == "text":
+        if part.end > part.body and part.subtype in ("plain", "html"):
+            yield entity
+    elif part.subtype == "alternative":
+        yield from sorted([text for child in entity.children for text in _texts(child)], key=_is_rich)
+    else:
+        for child in entity.children:
+            yield from _texts(child)
+
+
+def _is_rich(text: Entity) -> bool:
+    return text.part.subtype == "html"
 
 
 def _beginning(data: bytes, entity: Entity, fallback: str, octets: int, brief: bool) -> str:

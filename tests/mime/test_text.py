@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from restante.mime import html
 from restante.mime.analyse import analyse
 from restante.mime.decode import decode_header, decode_transfer
 from restante.mime.fold import fold
@@ -47,6 +48,49 @@ def test_html_past_the_tag_limit_reads_alike(source: str, expected: str) -> None
 def test_giant_html_ends(piece: str) -> None:
     html_text(piece * (MAX_TAGS * 3))
     html_text(piece * (MAX_TAGS // 3))
+
+
+TAGS = [
+    "<",
+    ">",
+    "<p",
+    "</p>",
+    "<b>",
+    "<script>",
+    "</script>",
+    "<SCRIPT",
+    "<style",
+    "<!--",
+    "div",
+    "x",
+    " ",
+    "&lt;",
+    "/",
+]
+
+
+@given(st.lists(st.sampled_from(TAGS), max_size=20).map("".join), st.integers(1, 9), st.sampled_from([0, MAX_TAGS]))
+def test_html_is_read_alike_wherever_it_is_cut(source: str, stretch: int, tags: int) -> None:
+    whole = html_text(source, tags)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(html, "_STRETCH", stretch)
+        assert html_text(source, tags) == whole
+
+
+@pytest.mark.parametrize("name", ["_BLOCK", "_TAG"])
+def test_no_expression_goes_through_megabytes_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two megabytes of marks, of which each is one to look behind, would hold up everybody for half a second."""
+    expression, longest = getattr(html, name), 0
+
+    class Noted:
+        def sub(self, by: str, text: str) -> str:
+            nonlocal longest
+            longest = max(longest, len(text))
+            return str(expression.sub(by, text))
+
+    monkeypatch.setattr(html, name, Noted())
+    html_text("<p" * (1 << 20))
+    assert 0 < longest < 1 << 16
 
 
 MIXED = (

@@ -7,6 +7,7 @@ are decoded. Pure; cost is linear in the octets given, which the caller bounds.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from html import unescape
 
 from selectolax.lexbor import LexborHTMLParser, SelectolaxError
@@ -27,7 +28,7 @@ caller allows, tags are cut out by expression alone."""
 def html_text(source: str, most_tags: int = MAX_TAGS) -> str:
     """Readable text of an HTML document or fragment, lines separated by single line ends."""
     collapsed = " ".join(source.split())
-    broken = _BLOCK.sub("\n<", collapsed)
+    broken = "".join([_BLOCK.sub("\n<", collapsed[start:stop]) for start, stop in _stretches(collapsed)])
     if broken.count("<") > min(most_tags, MAX_TAGS):
         return _by_expression(broken)
     try:
@@ -40,20 +41,37 @@ def html_text(source: str, most_tags: int = MAX_TAGS) -> str:
     return _lines(text)
 
 
+_STRETCH = 1 << 15
+"""Characters that an expression goes through at once: nobody else has the interpreter meanwhile, for some milliseconds
+where each is a mark."""
+
+
+def _stretches(text: str) -> Iterator[tuple[int, int]]:
+    """A text cut before marks: no expression reaches over one."""
+    start = 0
+    while start < len(text):
+        stop = text.find("<", start + _STRETCH)
+        if stop < 0:
+            stop = len(text)
+        yield start, stop
+        start = stop
+
+
 def _by_expression(broken: str) -> str:
     seen: list[str] = []
     position = 0
     low = broken.lower() if len(broken.lower()) == len(broken) else broken
-    for match in _UNSEEN_TAG.finditer(broken):
-        if match.start() < position:
-            continue
-        seen.append(broken[position : match.start()])
-        position = low.find("</" + match[1].lower(), match.end())
-        if position < 0:
-            position = len(broken)
-            break
+    for start, stop in _stretches(broken):
+        for match in _UNSEEN_TAG.finditer(broken, max(start, position), stop):
+            if match.start() < position:
+                continue
+            seen.append(broken[position : match.start()])
+            position = low.find("</" + match[1].lower(), match.end())
+            if position < 0:
+                position = len(broken)
     seen.append(broken[position:])
-    return _lines(unescape(_TAG.sub("", "".join(seen))))
+    kept = "".join(seen)
+    return _lines(unescape("".join([_TAG.sub("", kept[start:stop]) for start, stop in _stretches(kept)])))
 
 
 def _lines(text: str) -> str:

@@ -95,7 +95,8 @@ class _Reader:
     """The slow way: tokens, one list of addresses, one pass."""
 
     __slots__ = (
-        "angle", "comment", "comments", "found", "in_group", "inside", "most", "outer", "quotes", "route", "value",
+        "angle", "behind", "comment", "comments", "found", "in_group", "inside", "most", "outer", "quotes", "route",
+        "value",
     )  # fmt: skip
 
     def __init__(self, value: bytes, found: list[Address], most: int) -> None:
@@ -112,6 +113,7 @@ class _Reader:
         self.outer: list[bytes] = []
         self.angle: list[bytes] | None = None
         self.inside = False
+        self.behind = 0
         self.route: bytes | None = None
         self.comment: bytes | None = None
 
@@ -152,10 +154,16 @@ class _Reader:
             else:
                 self.finish()
         elif token == b"<":
-            if not self.inside and self.angle is None:
+            if not self.inside:
+                if self.angle is not None:  # a comma was forgotten
+                    words = self.outer[self.behind :]
+                    del self.outer[self.behind :]
+                    self.finish()
+                    self.outer = words
                 self.angle, self.inside = [], True
         elif token == b">":
             self.inside = False
+            self.behind = len(self.outer)
         elif token == b":":
             self.colon()
         elif token == b";":

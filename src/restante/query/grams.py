@@ -45,13 +45,14 @@ def pairs(text: str) -> set[str]:
     return found
 
 
-def trigrams(needle: str) -> list[str]:
+def trigrams(needle: str, *, blanks: bool = True) -> list[str]:
     """At most MOST_PIECES trigrams of a needle, spread over it; none of one with less than three characters in a row.
 
-    None has a blank in it: a header field that holds the needle may have another one there (a tab, or several).
+    blanks: whether some may have a blank in them. A header field that is shown with the needle may have another one
+    there (a tab, or several).
     """
     starts: Sequence[int] = range(len(needle) - 2)
-    if " " in needle:
+    if not blanks and " " in needle:
         starts = [at for at in starts if " " not in needle[at : at + 3]]
     if len(starts) > MOST_PIECES:
         starts = [starts[i * (len(starts) - 1) // (MOST_PIECES - 1)] for i in range(MOST_PIECES)]

@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeVar
 
 import apsw
@@ -58,7 +59,15 @@ class Leaf:
         return email in held
 
 
-Lookup = Callable[[str], Leaf | None]
+class Asked(Enum):
+    """What a text may have of a needle."""
+
+    EXACT = "the needle as it is"
+    SHOWN = "the needle, with any blanks where it has one"
+    FUZZY = "something close to it"
+
+
+Lookup = Callable[[str, Asked], Leaf | None]
 """A folded needle -> what the index says, None where it cannot tell."""
 
 
@@ -131,8 +140,8 @@ class Candidates:
 class Lookups:
     """What an index says of one search's needles, read a part at a time: a word that most messages have names as many.
 
-    Needles are first noted (`needle` and `fuzzy` know nothing of them), then read, over as many states of the index as
-    it takes: emails never change, so what was read stays right, up to where the index was complete at first.
+    Needles are first noted (`about` knows nothing of them), then read, over as many states of the index as it takes:
+    emails never change, so what was read stays right, up to where the index was complete at first.
     """
 
     __slots__ = ("_leaves", "_state", "_unread", "candidates", "upto")
@@ -143,19 +152,14 @@ class Lookups:
         """What the needles come to together, where whoever asked has worked it out: see `Compiler.candidates`."""
         self._state: str | None = None
         self._unread: frozenset[int] | None = None
-        self._leaves: dict[tuple[bool, str], Leaf | array[int] | None] = {}
+        self._leaves: dict[tuple[str, Asked], Leaf | array[int] | None] = {}
         """By needle: what is known, what has been read so far, or nothing yet."""
 
-    def needle(self, needle: str) -> Leaf | None:
-        """Emails that may hold this needle."""
-        return self._known(False, needle)
-
-    def fuzzy(self, needle: str) -> Leaf | None:
-        """Emails that may hold a text close to this needle."""
-        return self._known(True, needle)
-
-    def _known(self, fuzzy: bool, needle: str) -> Leaf | None:
-        found = self._leaves.setdefault((fuzzy, needle), array("q"))
+    def about(self, needle: str, asked: Asked) -> Leaf | None:
+        """Emails that may hold what is asked of this needle."""
+        if asked is Asked.SHOWN and " " not in needle:
+            asked = Asked.EXACT
+        found = self._leaves.setdefault((needle, asked), array("q"))
         return found if isinstance(found, Leaf) else None
 
     def read(self, index: Candidates, most: int) -> bool:
@@ -168,12 +172,12 @@ class Lookups:
             self._unread = index.unread(self.upto)
             if self._unread is None:
                 return self._forget()
-        for (fuzzy, needle), found in self._leaves.items():
+        for (needle, asked), found in self._leaves.items():
             if not isinstance(found, array):
                 continue
-            question = _question(fuzzy, needle)
+            question = _question(needle, asked)
             if question is None:
-                self._leaves[fuzzy, needle] = None
+                self._leaves[needle, asked] = None
                 continue
             more = index.emails(question, found[-1] if found else 0, self.upto, most)
             if more is None:
@@ -182,10 +186,10 @@ class Lookups:
             most -= len(more)
             if most <= 0:
                 return True
-            whole = not fuzzy and len(needle) == 3
+            whole = asked is Asked.EXACT and len(needle) == 3
             if self._unread:
                 found = array("q", sorted(self._unread.union(found)))
-            self._leaves[fuzzy, needle] = Leaf(found, self.upto, whole=whole, unread=self._unread)
+            self._leaves[needle, asked] = Leaf(found, self.upto, whole=whole, unread=self._unread)
         return False
 
     def _forget(self) -> bool:
@@ -195,10 +199,10 @@ class Lookups:
         return False
 
 
-def _question(fuzzy: bool, needle: str) -> Question | None:
+def _question(needle: str, asked: Asked) -> Question | None:
     if not _UNTOLD.isdisjoint(needle):
         return None
-    return _close(needle) if fuzzy else asking(needle)
+    return _close(needle) if asked is Asked.FUZZY else asking(needle, blanks=asked is Asked.EXACT)
 
 
 def _close(needle: str) -> Question | None:

@@ -53,7 +53,7 @@ from ...query.language import (
     Within,
 )
 from ..model import FlagTable
-from .candidates import Joined, Leaf, Lookup
+from .candidates import Asked, Joined, Leaf, Lookup
 from .conditions import FALSE, TRUE, Sql, balanced, dated, is_seen, lists_uids, told, uid_condition
 from .everywhere import Everywhere
 from .shown import envelope_holds, field_holds, raw_forms
@@ -103,9 +103,8 @@ Test = Sql | Python
 class Compiler:
     """Turns one query into a test; collects the SQL columns that Python asks for.
 
-    lookup, fuzzy_lookup: the index, for needles and for the pieces of fuzzy ones. marks: those of somebody who is not
-    the owner, for whom \\Seen and mod-sequences are his own (see `reader`). everywhere: emails of conditions that other
-    mailboxes decide, too (see `everywhere`).
+    lookup: the index. marks: those of somebody who is not the owner, for whom \\Seen and mod-sequences are his own (see
+    `reader`). everywhere: emails of conditions that other mailboxes decide, too (see `everywhere`).
     """
 
     def __init__(
@@ -114,7 +113,6 @@ class Compiler:
         table: FlagTable,
         now: int,
         lookup: Lookup,
-        fuzzy_lookup: Lookup,
         marks: Marks | None = None,
         everywhere: Everywhere | None = None,
     ) -> None:
@@ -135,7 +133,6 @@ class Compiler:
         """What tests look at of texts."""
         self._everywhere = everywhere or Everywhere()
         self._lookup = lookup
-        self._fuzzy_lookup = fuzzy_lookup
         self._fuzzy = False
         self._text_columns: dict[str, int] = {}
 
@@ -204,15 +201,17 @@ class Compiler:
                 return self._candidates(operand, fuzzy=True)
             case Contains(where, text) if text and not fuzzy and where in _ADDRESSES:
                 forms = raw_forms(fold(text))
-                leaves = [leaf for leaf in map(self._lookup, forms) if leaf is not None]
-                return Joined(False, [leaf.emails for leaf in leaves]) if len(leaves) == len(forms) else None
+                leaves = self._leaves(forms)
+                return None if leaves is None else Joined(False, [leaf.emails for leaf in leaves])
             case FieldMatches():
                 any_of = self._leaves_of(query)
                 return None if any_of is None else Joined(False, [leaf.emails for leaf in any_of])
             case Placed() | EmailHas() | ThreadHas():
                 return self._everywhere.emails[query]
             case Contains(_, text) | HeaderContains(_, text) if text:
-                leaf = (self._fuzzy_lookup if fuzzy else self._lookup)(fold(text))
+                exact = isinstance(query, Contains) and query.field is Field.BODY
+                asked = Asked.FUZZY if fuzzy else Asked.EXACT if exact else Asked.SHOWN
+                leaf = self._lookup(fold(text), asked)
                 return None if leaf is None else leaf.emails
             case _:
                 return None
@@ -270,11 +269,16 @@ class Compiler:
             return self._fuzzy_texts(where, needle)
         self.wanted.keys += 1
         raw = needle.encode("utf-8")
-        leaf = self._lookup(needle)
+        leaf = self._lookup(needle, Asked.EXACT)
         if where is Field.BODY:
             return Python(_first_asked(leaf, lambda texts: texts.in_body(raw)), TRUE)
         whole = leaf is not None and leaf.whole
-        return Python(_first_asked(leaf, lambda texts: texts.in_header(raw) or raw in texts.body, whole=whole), TRUE)
+        exactly = _first_asked(leaf, lambda texts: raw in texts.header or raw in texts.body, whole=whole)
+        shown = self._lookup(needle, Asked.SHOWN)
+        if " " not in needle:
+            return Python(exactly, TRUE)
+        self.wanted.keys += 1
+        return Python(_any_of([exactly, _first_asked(shown, lambda texts: raw in texts.even_header)]), TRUE)
 
     def _header(self, name: str, text: str) -> Test:
         """Lines of the folded header are "name: value", a field a line (mime's SearchText.header)."""
@@ -290,7 +294,7 @@ class Compiler:
                 return True
             return b" " in needle and _line_holds(texts.even_header, start, needle)
 
-        return Python(_first_asked(self._lookup(needle_text) if needle else None, holds), TRUE)
+        return Python(_first_asked(self._lookup(needle_text, Asked.SHOWN) if needle else None, holds), TRUE)
 
     def _field_matches(self, query: FieldMatches) -> Python:
         """The raw header decides, of messages that the index does not rule out."""
@@ -311,9 +315,11 @@ class Compiler:
     def _leaves_of(self, query: FieldMatches) -> list[Leaf] | None:
         """What the index says of its needles, of which one must be there; None where it cannot tell."""
         needles = needle(query)
-        if needles is None:
-            return None
-        leaves = [leaf for leaf in map(self._lookup, needles) if leaf is not None]
+        return None if needles is None else self._leaves(needles)
+
+    def _leaves(self, needles: Sequence[str]) -> list[Leaf] | None:
+        """What the index says of each; None where it cannot tell of one."""
+        leaves = [leaf for each in needles if (leaf := self._lookup(each, Asked.EXACT)) is not None]
         return leaves if len(leaves) == len(needles) else None
 
     def _fuzzy_column(self, column: str, needle: str) -> Python:
@@ -328,7 +334,7 @@ class Compiler:
 
     def _fuzzy_texts(self, where: Field, needle: str) -> Python:
         close = closeness(needle)
-        leaf = self._fuzzy_lookup(needle)
+        leaf = self._lookup(needle, Asked.FUZZY)
         columns = [self._text_column(column) for column in _COLUMNS.values()] if where is Field.TEXT else []
         self.tests += (1 + len(columns)) * close.pieces // _PIECES
         self.wanted.keys += close.pieces + 1

@@ -78,11 +78,12 @@ Question = tuple[str, str]
 """(table, FTS5 expression)."""
 
 
-def asking(needle: str) -> Question | None:
-    """The question for emails that may hold a folded needle; None where it is too short to tell."""
+def asking(needle: str, *, blanks: bool = True) -> Question | None:
+    """The question for emails that may hold a folded needle; None where it is too short to tell. blanks: as they are;
+    otherwise where a blank of the needle is, a text may have any."""
     if grams.is_pair(needle):
         return "pairs", _quoted([needle], "AND")
-    pieces = grams.trigrams(needle)
+    pieces = grams.trigrams(needle, blanks=blanks)
     return ("words", _quoted(pieces, "AND")) if pieces else None
 
 

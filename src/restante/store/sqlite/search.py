@@ -28,7 +28,7 @@ from ...query.language import Contains, FieldMatches, HeaderContains, Query
 from ..interface import ComeTo
 from ..model import FlagTable, Scored, UidRanges
 from . import bodies, by_flags
-from .candidates import Lookups, emails_of
+from .candidates import Asked, Lookups, emails_of
 from .compile import EMAIL, UID, Compiler, Python, Row, Test
 from .conditions import TRUE, Sql, SqlValue, balanced, uid_condition, within_edges
 from .everywhere import Everywhere, emails_everywhere
@@ -120,7 +120,7 @@ async def _looked_up(
     if messages(within) <= FEW or not has_texts(query):
         return None
     lookups = Lookups()
-    asking = Compiler(mailbox, table, store.now, lookups.needle, lookups.fuzzy, everywhere=everywhere)
+    asking = Compiler(mailbox, table, store.now, lookups.about, everywhere=everywhere)
     asking.compile(query)
     asking.candidates(query)
     more = True
@@ -171,8 +171,8 @@ class _Search:
         """The query compiled."""
         self.store._shared.learn(db)  # the table's sets: others had their turns while the index was asked
         marks = Marks(db, self.mailbox, self.store.reader) if self.store.reader else None
-        needle, fuzzy = (_no_index, _no_index) if lookups is None else (lookups.needle, lookups.fuzzy)
-        compiler = Compiler(self.mailbox, table, self.store.now, needle, fuzzy, marks, everywhere)
+        lookup = _no_index if lookups is None else lookups.about
+        compiler = Compiler(self.mailbox, table, self.store.now, lookup, marks, everywhere)
         return compiler, compiler.compile(query)
 
     def _narrow(self, candidates: array[int], upto: int, within: UidRanges) -> None:
@@ -408,7 +408,7 @@ def has_texts(query: Query) -> bool:
     return any(isinstance(leaf, Contains | HeaderContains | FieldMatches) for leaf in leaves(query))
 
 
-def _no_index(_needle: str) -> None:
+def _no_index(_needle: str, _asked: Asked) -> None:
     return None
 
 

@@ -86,10 +86,6 @@ class Texts:
             self._even = _evened(self.header)
         return self._even
 
-    def in_header(self, raw: bytes) -> bool:
-        """Whether the header holds a folded needle, as it stands or as it is shown."""
-        return raw in self.header or (b" " in raw and raw in self.even_header)
-
     @property
     def body(self) -> bytes:
         if self._body is None:

@@ -14,11 +14,11 @@ def test_an_account_with_a_costly_hash_answers_when_an_unknown_name_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def test(world: World) -> None:
-        async def verify(password: bytes, hash: str) -> bool:
+        async def verify(password: bytes, hash: str, network: str) -> bool:
             world.clock.advance(0.3)
             return False
 
-        async def pretend(password: bytes) -> None:
+        async def pretend(password: bytes, network: str) -> None:
             world.clock.advance(0.03)
 
         monkeypatch.setattr(world.auth.checker, "verify", verify)

@@ -217,15 +217,15 @@ def test_one_computation_runs_at_a_time_and_the_queue_is_bounded(monkeypatch: py
 
     async def main() -> None:
         checker = PasswordChecker(AuthTable(queue=3), os.urandom)
-        checks = [asyncio.ensure_future(checker.verify(b"x", "h")) for _ in range(4)]
+        checks = [asyncio.ensure_future(checker.verify(b"x", "h", "192.0.2.1")) for _ in range(4)]
         await asyncio.sleep(0)
         with pytest.raises(LoginUnavailable):
-            await checker.verify(b"x", "h")
+            await checker.verify(b"x", "h", "192.0.2.1")
         let_go.set()
         assert await asyncio.gather(*checks) == [True] * 4
         assert most == [1] * 4
         assert checker.computations == 4
-        assert await checker.verify(b"x", "h")  # there is room again
+        assert await checker.verify(b"x", "h", "192.0.2.1")  # there is room again
         checker.close()
 
     asyncio.run(main())

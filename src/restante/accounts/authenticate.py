@@ -142,7 +142,7 @@ class LocalAuthenticator:
         prepared = prepare_password(given)
         try:
             login = await self.look_up(claim)
-            number = await self._match(login, prepared, given)
+            number = await self._match(login, prepared, given, claim.pair[0])
         except LoginUnavailable:
             await self._sleep(self._table.delay_first)  # answered at once it would be asked, and logged, without end
             raise
@@ -181,50 +181,52 @@ class LocalAuthenticator:
         except StoreRefusal as error:
             raise LoginUnavailable("The directory cannot be read.", "Try again in a moment.") from error
 
-    async def _match(self, login: Login | None, password: bytes, given: bytes) -> int | None:
+    async def _match(self, login: Login | None, password: bytes, given: bytes, network: str) -> int | None:
         """The number of the credential that fits, after one costly check or none. The same cost for every failure.
 
         password: prepared. given: as it came; where that is something else, both are checked.
         """
         forms = tuple(dict.fromkeys((password, given)))
         if login is None:
-            await self._pretend(forms)
+            await self._pretend(forms, network)
             return None
         account = login.account
         proof = self._proofs.find(account.id, account.credential_version, password)
         if proof is not None:
             return proof.number
-        found = await self._fitting(login.credentials, forms)
+        found = await self._fitting(login.credentials, forms, network)
         if found is None:
             return None
         self._proofs.keep(account.id, account.credential_version, password, found.number)
         if found.kind == "password" and is_outdated(found.hash, self._table):
-            await self._rehash(account, found, password)
+            await self._rehash(account, found, password, network)
         return found.number
 
-    async def _fitting(self, credentials: tuple[Credential, ...], forms: tuple[bytes, ...]) -> Credential | None:
+    async def _fitting(
+        self, credentials: tuple[Credential, ...], forms: tuple[bytes, ...], network: str
+    ) -> Credential | None:
         for credential in credentials:
             if credential.kind == "app" and is_app_password(forms[0], credential.hash):
                 return credential
         main = next((c for c in credentials if c.kind == "password"), None)
         if main is None:
-            await self._pretend(forms)
+            await self._pretend(forms, network)
             return None
         for form in forms:  # most other servers hashed what came
-            if await self.checker.verify(form, main.hash):
+            if await self.checker.verify(form, main.hash, network):
                 return main
         if is_outdated(main.hash, self._table):
-            await self._pretend(forms)  # a cheaper hash must not answer sooner than an unknown name
+            await self._pretend(forms, network)  # a cheaper hash must not answer sooner than an unknown name
         return None
 
-    async def _pretend(self, forms: tuple[bytes, ...]) -> None:
+    async def _pretend(self, forms: tuple[bytes, ...], network: str) -> None:
         for form in forms:
-            await self.checker.pretend(form)
+            await self.checker.pretend(form, network)
 
-    async def _rehash(self, account: Account, credential: Credential, password: bytes) -> None:
+    async def _rehash(self, account: Account, credential: Credential, password: bytes, network: str) -> None:
         """Keep the password at today's cost. Not where it was changed meanwhile; a failure waits for the next login."""
         try:
-            hash = await self.checker.hash(password)
+            hash = await self.checker.hash(password, network)
             await self._directory.put_credential(
                 account.id, replace(credential, hash=hash), if_version=account.credential_version
             )

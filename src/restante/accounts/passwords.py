@@ -2,7 +2,7 @@
 
 Owns: the form of `Credential.hash`, what a check costs, and the queue for it. One thread a process computes
 (there is one process a core), so a storm of logins never takes more than the cores; what waits is bounded, more
-is told to come back. Must not know: accounts, names, delays.
+is told to come back, and those who wait take turns by networks (`turns`). Must not know: accounts, names, delays.
 
 An app password has 128 random bits, which no guesser exhausts, so its plain SHA-256 is kept: checking it is cheap.
 """
@@ -25,7 +25,7 @@ from ..clock import Random
 from ..config.model import AuthTable
 from ..lanes import ONE
 from .imported_hashes import is_imported, verify_imported
-from .login import LoginUnavailable
+from .turns import Turns
 
 T = TypeVar("T")
 
@@ -108,30 +108,24 @@ class PasswordChecker:
         self._table = table
         self._random = random
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passwords")
-        self._waiting = 0
+        self._turns = Turns(table.queue)
         self.computations = 0
 
-    async def verify(self, password: bytes, hash: str) -> bool:
-        """Raises LoginUnavailable when the queue is full."""
-        return await self._run(lambda: verify_password(password, hash))
+    async def verify(self, password: bytes, hash: str, network: str) -> bool:
+        """network: of the peer that asks (see `turns`). Raises LoginUnavailable when the queue is full."""
+        return await self._run(lambda: verify_password(password, hash), network)
 
-    async def hash(self, password: bytes) -> str:
+    async def hash(self, password: bytes, network: str) -> str:
         """A new hash at the configured cost. Raises LoginUnavailable."""
-        return await self._run(lambda: hash_password(password, self._table, self._random))
+        return await self._run(lambda: hash_password(password, self._table, self._random), network)
 
-    async def pretend(self, password: bytes) -> None:
+    async def pretend(self, password: bytes, network: str) -> None:
         """Take as long as a check takes, in the same queue, for an account that has nothing to check against."""
-        await self.hash(password)
+        await self.hash(password, network)
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        # One is computed at a time; `queue` more may wait.
-        if self._waiting > self._table.queue:
-            raise LoginUnavailable("Too many logins at the moment.", "Try again in a few seconds.")
-        self._waiting += 1
-        try:
+    async def _run(self, work: Callable[[], T], network: str) -> T:
+        async with self._turns.turn(network):
             return await asyncio.get_running_loop().run_in_executor(self._pool, self._counted, work)
-        finally:
-            self._waiting -= 1
 
     def _counted(self, work: Callable[[], T]) -> T:
         self.computations += 1

@@ -162,6 +162,20 @@ def test_a_copy_of_another_account_is_refused(cli: Cli, server: RestanteServer, 
     assert cli("sync").stdout == "work: nothing had changed.\n"
 
 
+def test_a_copy_into_an_account_that_was_removed_and_added_again_is_refused(cli: Cli, server: RestanteServer) -> None:
+    """Nothing of the former one's is missed on the server, not even mailboxes in which nothing is."""
+    cli.init("work", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--store", "local@localhost", "--no-send")
+    cli("sync")
+    before = server.mailboxes(ANNA)
+    data = ["--data", str(cli.data)]
+    for command in (["remove", "local@localhost", "--yes"], ["add", "local@localhost", "--password-stdin"]):
+        done = CliRunner().invoke(restante, [*data, "account", *command], input="secret words\n")
+        assert done.exit_code == Exit.OK, done.output
+    said = cli("sync", status=Exit.REFUSED).stderr
+    assert "made of the store's local@localhost (" in said
+    assert server.mailboxes(ANNA) == before
+
+
 def test_a_store_as_the_copy(cli: Cli, server: RestanteServer) -> None:
     said = cli.init("work", "--imap", f"127.0.0.1:{server.imap}", "--no-tls", "--store", "anna@localhost", "--no-send")
     assert "restante account passwd anna@localhost" in said.stdout

@@ -111,6 +111,7 @@ class LocalSide:
             glance, self._glance = self._glance or self._look(), None
             self.taken = glance
             if glance is not None:
+                self._sign_by(glance[0])
                 self._seen = glance[1]
                 return [
                     Place(name, str(validity), f"{modseq}.{uidnext}.{messages}", id, role, bool(subscribed), messages)
@@ -119,10 +120,16 @@ class LocalSide:
         self.taken = None
         with _refusals():
             store = await self._there()
+            self._sign_by(store.account)
             self._seen = await store.last_change()  # before the mailboxes: what comes in between is told again
             if store.own is not None:
                 store.own -= {number for number in store.own if number <= self._seen}
             return [_place(mailbox) for mailbox in await store.mailboxes()]
+
+    def _sign_by(self, id: str) -> None:
+        """An account that was removed and added again has its address, and is another one."""
+        if self.sign is not None and id not in self.sign:
+            self.sign += f" ({id})"
 
     def keeps(self, name: str, keyword: str) -> bool:
         """`side.Keeps`: a store keeps all that it takes."""

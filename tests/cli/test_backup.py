@@ -317,6 +317,8 @@ def test_a_snapshot_of_a_date_that_no_calendar_has_hides_no_other_and_is_forgott
     listed = cli("backup", "list", cli.place, *cli.key, "--json")
     assert [row["snapshot"] for row in json.loads(listed.stdout)] == [right.id]
     assert forged.name in listed.stderr
+    assert "backup forget'" in listed.stderr
+    assert "verify" not in listed.stderr
     assert cli("backup", "show", "latest", "--location", cli.place, *cli.key).stdout.count("ann@example.com") == 1
     assert [state.id for state in Looking(repository).states(lines_of(repository, right).popitem()[0])] == [right.name]
     assert forged.id in cli("backup", "verify", cli.place, "--all", *cli.key, status=Exit.FINDINGS).stdout

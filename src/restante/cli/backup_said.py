@@ -41,8 +41,13 @@ def tell_lacking(done: Done) -> bool:
 
 
 def complain_of(repository: Repository) -> None:
-    """Say on stderr what was damaged and read from elsewhere."""
+    """Say on stderr what was damaged and read from elsewhere; and what somebody has forged, which lies nowhere else."""
+    from ..backup.repository import FORGET
+
     for error in dict.fromkeys(each.text for each in repository.complaints):
         echo(f"restante: {error}", err=True)
-    if repository.complaints:
+    remedies = {each.remedy for each in repository.complaints}
+    if FORGET in remedies:
+        echo(f"  {FORGET}", err=True)
+    if remedies - {FORGET}:
         echo("  What is kept twice was read all the same. Run 'restante backup verify --all'.", err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from restante.mime.addresses import GROUP_END, Address, parse_addresses
@@ -162,9 +162,10 @@ def test_nasty_lists_end(value: bytes) -> None:
     assert len(found) <= 5_002
 
 
-@given(st.text(alphabet='ab<>()@,:;"\\. \t[]é', max_size=40))
-def test_any_list_gives_mailboxes_with_a_host_and_closed_groups(text: str) -> None:
-    found, _ = parse_addresses(text.encode(), 100)
+@given(st.text(alphabet='ab<>()@,:;"\\. \t[]é', max_size=40), st.one_of(st.just(100), st.integers(0, 5)))
+@example("G: a@b, c@d;", 2)
+def test_any_list_gives_mailboxes_with_a_host_and_closed_groups(text: str, most: int) -> None:
+    found, _ = parse_addresses(text.encode(), most)
     depth = 0
     for address in found:
         if address.host is None:

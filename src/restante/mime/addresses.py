@@ -49,7 +49,8 @@ _BLANKS = re.compile(rb"\s+")
 
 
 def parse_addresses(value: bytes, most: int) -> tuple[list[Address], bool]:
-    """(addresses, whether all were read) of an unfolded field value; at most `most` structures."""
+    """(addresses, whether all were read) of an unfolded field value; at most `most` structures, and the end of a group
+    that they leave open."""
     found: list[Address] = []
     position, length = 0, len(value)
     while position < length:
@@ -133,6 +134,7 @@ class _Reader:
                 self.quotes, position = False, match.start() + 1
             elif token in _SPECIALS:
                 if len(self.found) >= self.most:
+                    self.close_group()
                     return False
                 self.special(token)
             elif token[0] in b" \t\r\n\v\f":
@@ -143,8 +145,7 @@ class _Reader:
             else:
                 self.outer.append(token)
         self.finish()
-        if self.in_group:
-            self.found.append(GROUP_END)
+        self.close_group()
         return True
 
     def special(self, token: bytes) -> None:
@@ -168,13 +169,16 @@ class _Reader:
             self.colon()
         elif token == b";":
             self.finish()
-            if self.in_group:
-                self.found.append(GROUP_END)
-                self.in_group = False
+            self.close_group()
         elif self.inside and self.angle is not None:
             self.angle.append(token)
         else:
             self.outer.append(token)
+
+    def close_group(self) -> None:
+        if self.in_group:
+            self.found.append(GROUP_END)
+            self.in_group = False
 
     def colon(self) -> None:
         if self.inside and self.angle is not None:

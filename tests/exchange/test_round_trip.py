@@ -294,3 +294,19 @@ def test_real_mail_comes_back_whole(tmp_path: Path) -> None:
 
 def _number(path: Path) -> int:
     return int(path.name.split(".")[1])
+
+
+def test_an_export_into_an_older_one_leaves_no_message_twice(tmp_path: Path) -> None:
+    async def work() -> list[str]:
+        async with account(tmp_path / "data") as store:
+            await put(store, "INBOX", text(1))
+            await put(store, "INBOX", text(2))
+            await export_mail(store, tmp_path / "out")
+            inbox = await store.mailbox("INBOX")
+            assert inbox is not None
+            await store.store_flags(inbox.key, ((1, 1),), FlagMode.ADD, Flags(System.SEEN))
+            (tmp_path / "out" / "cur" / "1.somebody.else:2,").write_bytes(text(3))
+            await export_mail(store, tmp_path / "out", force=True)
+        return sorted(file.name.partition(":")[2] for file in (tmp_path / "out" / "cur").iterdir())
+
+    assert asyncio.run(work()) == ["2,", "2,", "2,S"]

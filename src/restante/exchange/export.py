@@ -28,6 +28,7 @@ from ..store.model import INBOX, Flags, Mailbox, System
 from . import dovecot, mbox, names, sidecar
 from .dates import header_end
 from .incoming import ExchangeRefusal
+from .letters import base_name
 from .load import Progress
 from .outgoing import Placement, Unreadable, placements, with_octets
 
@@ -168,6 +169,7 @@ class _MaildirWriter:
         if mailbox.name == INBOX:
             lines += await self._entries(ACCOUNT)
         uidls = await self._uidls(mailbox)
+        there = await asyncio.to_thread(_files_by_base, path)
         copies: Counter[str] = Counter()
         async for batch in placements(self._store, mailbox, self._done.lost):
             async for group in with_octets(self._store, mailbox, batch, self._done.lost):
@@ -176,9 +178,8 @@ class _MaildirWriter:
                     record = _record(placement, data, copies[placement.email_id], uidls.get(placement.uid))
                     records.append(record)
                     lines.append(sidecar.encode(_line(placement, record.file, data, letters)))
-                await asyncio.to_thread(
-                    _write_messages, path / "cur", group, records[len(records) - len(group) :], letters
-                )
+                recent = records[len(records) - len(group) :]
+                await asyncio.to_thread(_write_messages, path, group, recent, letters, there)
                 self._done.messages += len(group)
                 octets = sum(len(data) for _, data in group)
                 self._done.octets += octets
@@ -255,15 +256,32 @@ def _line(placement: Placement, file: str, data: bytes, letters: dict[str, str])
     )
 
 
+def _files_by_base(path: Path) -> dict[str, list[Path]]:
+    """Messages that a maildir holds already, by their names without flags."""
+    found: dict[str, list[Path]] = {}
+    for folder in ("cur", "new"):
+        for file in (path / folder).iterdir():
+            found.setdefault(base_name(file.name), []).append(file)
+    return found
+
+
 def _write_messages(
-    folder: Path, group: list[tuple[Placement, bytes]], records: list[dovecot.UidRecord], letters: dict[str, str]
+    path: Path,
+    group: list[tuple[Placement, bytes]],
+    records: list[dovecot.UidRecord],
+    letters: dict[str, str],
+    there: dict[str, list[Path]],
 ) -> None:
+    """there: what an earlier export left. A file of the same message with other flags goes, or there would be two."""
     for (placement, data), record in zip(group, records, strict=True):
         flags = "".join(letter for letter, bit in FLAG_LETTERS if placement.flags.system & bit)
         flags += "".join(sorted(letters[each] for each in placement.flags.keywords if each in letters))
-        path = folder / f"{record.file}:2,{flags}"
-        _write_file(path, data)
-        os.utime(path, (placement.received, placement.received))
+        file = path / "cur" / f"{record.file}:2,{flags}"
+        _write_file(file, data)
+        os.utime(file, (placement.received, placement.received))
+        for other in there.get(record.file, ()):
+            if other != file:
+                other.unlink()
 
 
 def _make_maildir(path: Path, *, top: bool) -> None:

@@ -162,3 +162,39 @@ def test_what_cannot_be_unpacked_says_why(tmp_path: Path) -> None:
     with pytest.raises(ExchangeRefusal) as refused:
         open_source(tmp_path / "a.mbox.gz")
     assert "gunzip" in refused.value.remedy
+
+
+@pytest.mark.parametrize("at", [6, 10, 46], ids=["the version that is needed", "how it is packed", "its name"])
+def test_a_zip_that_says_what_none_says_is_read_or_refused(tmp_path: Path, at: int) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("1.eml", MESSAGE)
+        packed.writestr("2.eml", MESSAGE)
+    octets = bytearray(path.read_bytes())
+    octets[octets.find(b"PK\x01\x02") + at] = 0xFF if at < 46 else 0
+    path.write_bytes(octets)
+    try:
+        source = open_source(path)
+    except ExchangeRefusal:
+        return
+    found = list(source.items())
+    source.close()
+    assert [each.where for each in found if isinstance(each, Incoming)] == ["2.eml"]
+    assert sum(isinstance(each, Skipped) for each in found) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["dovecot-uidlist", "dovecot-keywords", "restante.jsonl", "subscriptions", "courierimapuiddb"]
+)
+def test_messages_come_without_a_control_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("m/cur/1000000000.M1.h:2,S", MESSAGE)
+        packed.writestr(f"m/{name}", b"what is damaged")
+    path.write_bytes(path.read_bytes().replace(b"what is", b"what ix"))
+    source = open_source(path)
+    found = list(source.items())
+    assert [each.data for each in found if isinstance(each, Incoming)] == [MESSAGE]
+    assert any(isinstance(each, Skipped) and not each.lost for each in found) == (name != "subscriptions")
+    assert source.subscriptions() is None
+    source.close()

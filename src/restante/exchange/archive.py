@@ -101,7 +101,9 @@ class _Archive:
             self.folders.add(path)
         elif not regular:
             self.passed_over.append(Skipped(path, "not a regular file"))
-        elif path:
+        elif not path:
+            self.passed_over.append(Skipped(self.name, "a member without a name"))
+        else:
             self._sum += size
             if self._sum > self._bound:
                 raise Unsafe(f"{self.name} would unpack to more than {self._bound} octets.", "Unpack it by hand.")
@@ -208,12 +210,13 @@ class ZipTree(_Archive):
         self._read = 0
         try:
             self._zip = zipfile.ZipFile(path)
-        except BROKEN as cause:
+        except (*BROKEN, NotImplementedError) as cause:  # that one for a version of the format that is to come
             raise ExchangeRefusal(f"{self.name} is damaged, or no zip file.", "Make the archive again.") from cause
         packed_at = int(path.stat().st_mtime)
         for member in self._zip.infolist():
             clean = safe_path(member.filename.replace("\\", "/"))
             mode = member.external_attr >> 16
+            folder = member.filename.endswith("/")  # not is_dir(), which fails for a name of no characters
             regular = (mode & 0o170000) in (0, 0o100000)
             mtime = _zip_time(member, packed_at)
             if clean in self._members:
@@ -222,7 +225,7 @@ class ZipTree(_Archive):
             if clean and member.flag_bits & 1:
                 self.passed_over.append(Skipped(clean, "encrypted: unpack it with its password"))
                 continue
-            if self._collect(clean, member.filename, member.file_size, mtime, folder=member.is_dir(), regular=regular):
+            if self._collect(clean, member.filename, member.file_size, mtime, folder=folder, regular=regular):
                 assert clean is not None
                 self._members[clean] = member
         self._finish()

@@ -14,6 +14,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -47,6 +48,10 @@ class Pop3Uidl(Enum):
     DOVECOT = "dovecot"
     FILE = "file"
     NONE = "none"
+
+
+class Unreadable(ValueError):
+    """A control file that the disk or a damaged archive does not give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,8 @@ class MaildirSource:
             path = f"{self._top}/{file}" if self._top else file
             found = next((each for each in self._tree.files if each.path == path), None)
             if found is not None:
-                return self._exact_names([from_disk(name) for name in parse(self._read(found, 1 << 24))])
+                with suppress(Unreadable):
+                    return self._exact_names([from_disk(name) for name in parse(self._read_control(found, 1 << 24))])
         return None
 
     def _exact_names(self, names: list[str]) -> list[str]:
@@ -125,6 +131,13 @@ class MaildirSource:
         with self._tree.open(file) as stream:
             return read_whole(stream, file, largest)
 
+    def _read_control(self, file: File, largest: int) -> bytes:
+        """A file beside the messages. Raises Unreadable: the messages can be read without it."""
+        try:
+            return self._read(file, largest)
+        except OSError as cause:
+            raise Unreadable(cause.strerror or str(cause)) from cause
+
     def _mailbox(self, folder: Folder) -> Iterator[Item]:
         where = folder.path or self._tree.name
         control, extra = self._control(folder, where), _Extra({}, None, [])
@@ -132,7 +145,7 @@ class MaildirSource:
         try:
             if file := folder.files.get(sidecar.FILE):
                 extra = self._sidecar(file)
-        except sidecar.BadSidecar as cause:
+        except (sidecar.BadSidecar, Unreadable) as cause:
             yield Skipped(where, str(cause), lost=False)
         line = extra.mailbox
         name = line.name if line else folder.name
@@ -167,20 +180,26 @@ class MaildirSource:
                 control.uidls = {}
             if (file := folder.files.get(courier.POP3_LIST)) and folder.name == "":
                 self._uidls(control, file, where)
+        try:
+            self._keywords(control, folder)
+        except Unreadable as cause:
+            control.problems.append(Skipped(f"{where}: keywords", str(cause), lost=False))
+        return control
+
+    def _keywords(self, control: _Control, folder: Folder) -> None:
         if file := folder.files.get(dovecot.KEYWORDS):
-            control.letters = dovecot.parse_keywords(self._read(file, 1 << 16))
+            control.letters = dovecot.parse_keywords(self._read_control(file, 1 << 16))
         elif listed := folder.keywords.get(courier.KEYWORDS_LIST):
             changes = {
-                name: self._read(file, LARGEST_CHANGE)
+                name: self._read_control(file, LARGEST_CHANGE)
                 for name, file in folder.keywords.items()
                 if courier.is_keyword_change(name)
             }
-            control.keywords = courier.parse_keywords(self._read(listed, LARGEST_CONTROL), changes)
-        return control
+            control.keywords = courier.parse_keywords(self._read_control(listed, LARGEST_CONTROL), changes)
 
     def _uids(self, control: _Control, file: File, parse: Callable[[bytes], dovecot.UidFile], where: str) -> None:
         try:
-            control.uids = parse(self._read(file, LARGEST_CONTROL))
+            control.uids = parse(self._read_control(file, LARGEST_CONTROL))
         except ValueError as cause:
             control.problems.append(Skipped(f"{where}/{file.name}", str(cause), lost=False))
         else:
@@ -188,13 +207,13 @@ class MaildirSource:
 
     def _uidls(self, control: _Control, file: File, where: str) -> None:
         try:
-            control.uidls, problems = courier.parse_pop3_list(self._read(file, LARGEST_CONTROL))
+            control.uidls, problems = courier.parse_pop3_list(self._read_control(file, LARGEST_CONTROL))
         except ValueError as cause:
             problems = [str(cause)]
         control.problems += [Skipped(f"{where}/{file.name}", text, lost=False) for text in problems]
 
     def _sidecar(self, file: File) -> _Extra:
-        lines = self._read(file, LARGEST_CONTROL).split(b"\n")
+        lines = self._read_control(file, LARGEST_CONTROL).split(b"\n")
         return _Extra(
             {each.file: each for each in sidecar.parse_messages(lines[1:])},
             sidecar.parse_mailbox(lines[0]),

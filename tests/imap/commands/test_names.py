@@ -52,6 +52,22 @@ def test_a_person_whose_name_saslprep_refuses_may_be_shared_with() -> None:
     run(scenario)
 
 
+def test_the_log_says_by_addresses_who_was_let_in() -> None:
+    async def scenario(world: World) -> None:
+        await world.person("bob")
+        client = await world.client(user=b"bob")
+        await world.person("ann")
+        await client.ok(b"SETACL INBOX ann@example.org lr")
+        await client.ok(b"DELETEACL INBOX ann@example.org")
+        told = [fields for event, fields in client.connection.events if event == "acl"]
+        assert [(one["owner"], one["who"], one["rights"]) for one in told] == [
+            ("bob@example.org", "ann@example.org", "lr"),
+            ("bob@example.org", "ann@example.org", ""),
+        ]
+
+    run(scenario)
+
+
 def test_the_longest_name_may_be_sent_decomposed() -> None:
     assert mailbox_name("\u03c9\u0313\u0342\u0345" * LONGEST) == "\u1fa6" * LONGEST
     assert mailbox_pattern("e\u0301" * LONGEST) == "\u00e9" * LONGEST

@@ -39,8 +39,9 @@ async def set_acl(session: ImapSession, command: SetAcl) -> Reply:
     kept = await _kept(session, command.identifier)
     if not kept.startswith(NEGATIVE) and command.mode is not AclMode.REMOVE and rights:
         _check_everyone(session, kept)
+    people = await _people(session, place, kept)
     await place.store.set_acl(mailbox.key, kept, MODES[command.mode], rights)
-    _log(session, place, mailbox, kept, command.mode.value + shown(rights))
+    _log(session, people, mailbox, command.mode.value + shown(rights))
     return Reply(b"SETACL completed.")
 
 
@@ -49,8 +50,9 @@ async def delete_acl(session: ImapSession, command: DeleteAcl) -> Reply:
     place, mailbox = await _administered(session, command.mailbox)
     entries = {entry.identifier for entry in await place.store.acl(mailbox.key)}
     kept = command.identifier if command.identifier in entries else await _kept(session, command.identifier)
+    people = await _people(session, place, kept)
     await place.store.set_acl(mailbox.key, kept, FlagMode.REPLACE, Rights.NONE)
-    _log(session, place, mailbox, kept, "")
+    _log(session, people, mailbox, "")
     return Reply(b"DELETEACL completed.")
 
 
@@ -93,9 +95,16 @@ async def _administered(session: ImapSession, name: str) -> tuple[Place, Mailbox
     return place, await place.existing(Rights.ADMINISTER)
 
 
-def _log(session: ImapSession, place: Place, mailbox: Mailbox, who: str, rights: str) -> None:
+async def _people(session: ImapSession, place: Place, kept: str) -> tuple[str, str]:
+    """Owner and who is meant, by their addresses: ids say nothing to an operator, least of all once they are gone."""
+    directory = session.engine.directory
+    return await shown_form(directory, place.store.account), await shown_form(directory, kept)
+
+
+def _log(session: ImapSession, people: tuple[str, str], mailbox: Mailbox, rights: str) -> None:
     """Who was let in where is what an operator is asked about afterwards."""
-    session.connection.log("acl", owner=place.store.account, mailbox=mailbox.name, who=who, rights=rights)
+    owner, who = people
+    session.connection.log("acl", owner=owner, mailbox=mailbox.name, who=who, rights=rights)
 
 
 async def _kept(session: ImapSession, identifier: str) -> str:

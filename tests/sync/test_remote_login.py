@@ -6,10 +6,15 @@ import asyncio
 import ssl
 from base64 import b64decode, b64encode
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from restante.config.model import Config
 from restante.sync.remote import RemoteAddress, RemoteSide, Secret, Settings
@@ -256,6 +261,27 @@ def test_scram_and_its_channel_binding(tmp_path: Path, mechanism: str) -> None:
         asyncio.run(attempt(PASSWORD))
         with pytest.raises(LoginRefused):
             asyncio.run(attempt("wrong"))
+
+
+def test_a_certificate_without_a_binding_keeps_nobody_out(tmp_path: Path) -> None:
+    """Servers that announce -PLUS on every TLS do so with an Ed25519 certificate, too."""
+    key, now = ed25519.Ed25519PrivateKey.generate(), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, None)
+    )
+    pem = serialization.Encoding.PEM
+    (tmp_path / "c.pem").write_bytes(made.public_bytes(pem))
+    (tmp_path / "k.pem").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "c.pem", tmp_path / "k.pem")
+    reply = Login(b"STARTTLS AUTH=SCRAM-SHA-256-PLUS AUTH=PLAIN SASL-IR")
+    go(reply, {"security": "starttls", "trusted": str(tmp_path / "c.pem")}, context=context)
+    assert reply.tried == [b"PLAIN"]
 
 
 def test_a_server_that_cannot_prove_that_it_knows_the_password_gets_no_other_proof() -> None:

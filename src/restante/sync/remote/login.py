@@ -60,7 +60,7 @@ def mechanisms(connection: Connection, address: RemoteAddress) -> list[str]:
     if wanted != "PASSWORD":
         return [wanted] if wanted in offered else []
     ways = []
-    if "SCRAM-SHA-256-PLUS" in offered and connection.secure:
+    if "SCRAM-SHA-256-PLUS" in offered and connection.secure and _end_point(connection) is not None:
         ways.append("SCRAM-SHA-256-PLUS")
     elif "SCRAM-SHA-256" in offered:
         ways.append("SCRAM-SHA-256")
@@ -152,17 +152,18 @@ def _exchange(connection: Connection, mechanism: str, address: RemoteAddress, se
         return single(message, bearer.GIVE_UP)
     if mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"):
         end_point = _end_point(connection) if mechanism.endswith("-PLUS") else None
+        if end_point is None and mechanism.endswith("-PLUS"):
+            raise LoginRefused(
+                "The server's certificate allows no channel binding.", "Set the mechanism SCRAM-SHA-256."
+            )
         return scram(address.user, secret, b64encode(random(18)).decode("ascii"), end_point)
     raise LoginRefused(f"The mechanism {mechanism} is not known here.", "Set another mechanism.")
 
 
-def _end_point(connection: Connection) -> bytes:
-    """tls-server-end-point of this connection."""
+def _end_point(connection: Connection) -> bytes | None:
+    """tls-server-end-point of this connection; None where its certificate's signature has no hash (RFC 5929 4.1)."""
     from ...sasl.end_point import end_point_binding
 
     tls = connection.transport.get_extra_info("ssl_object")
     der = tls.getpeercert(binary_form=True)
-    data = end_point_binding(der) if der else None
-    if data is None:
-        raise LoginRefused("The server's certificate allows no channel binding.", "Set the mechanism SCRAM-SHA-256.")
-    return data
+    return end_point_binding(der) if der else None

@@ -242,6 +242,13 @@ def test_preview_is_of_what_is_shown_first(message: str, shown: str) -> None:
     assert analyse(message.encode()).preview == shown
 
 
+@pytest.mark.parametrize("kind", ["plain", "html"])
+@pytest.mark.parametrize("times", [1, 100])
+def test_rfc3629_6_preview_does_not_begin_with_the_byte_order_mark(kind: str, times: int) -> None:
+    data = f"Content-Type: text/{kind}; charset=utf-8\r\n\r\n\ufeff" + "Grüße\r\n" * times
+    assert analyse(data.encode()).preview.startswith("Grüße")
+
+
 def test_undeclared_eight_bit_body_is_guessed_and_lends_nothing_to_headers() -> None:
     text = "Привет, как дела? Сегодня хорошая погода, и мы идём гулять. " * 5
     assert fold("погода") in body_text(b"\r\n" + text.encode("koi8-r"), DEFAULT_LIMITS)
@@ -315,7 +322,7 @@ def check_preview(body: bytes, charset: str, encoding: str) -> None:
     octets = decode_transfer(body[:4_000], encoding)
     fallback = charset if charset != "us-ascii" and not body.isascii() else ""
     text = decoded(body[:4_000] if octets is None else octets, charset, fallback)
-    assert analyse(head + body).preview == " ".join(text[:4_000].split())[:200]
+    assert analyse(head + body).preview == " ".join(text[:4_000].removeprefix("\ufeff").split())[:200]
 
 
 VALUES = [

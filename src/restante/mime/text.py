@@ -322,7 +322,7 @@ def _first_lines(data: bytes, part: Part, fallback: str) -> str:
         text = octets.decode("utf-8", "replace")
     else:
         return ""
-    words = " ".join(text.split(None, _WORDS)[:_WORDS])
+    words = _words(text)
     return words[:PREVIEW] if len(words) > PREVIEW + _CUT else ""
 
 
@@ -334,7 +334,12 @@ def _content(data: bytes, part: Part, stop: int) -> bytes:
 
 
 def _collapsed(text: str) -> str:
-    return " ".join(text.split(None, _WORDS)[:_WORDS])[:PREVIEW]
+    return _words(text)[:PREVIEW]
+
+
+def _words(text: str) -> str:
+    """As many of a text's words as may be shown; not the mark that some begin UTF-8 with (RFC 3629 6)."""
+    return " ".join(text.removeprefix("\ufeff").split(None, _WORDS)[:_WORDS])
 
 
 def decoded(octets: bytes, charset: str, fallback: str, *, brief: bool = False) -> str:

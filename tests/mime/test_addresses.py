@@ -75,6 +75,11 @@ CASES: list[tuple[str, bytes, list[Address]]] = [
         [a(b"Joe Q. Public", b"john.q.public", b"example.com")],
     ),
     ("rfc5322-3.4.1-literal", b"x@[192.0.2.1]", [a(None, b"x", b"[192.0.2.1]")]),
+    (
+        "rfc5322-3.4.1-comments-between-blanks",
+        b"pete (his account) @ silly.test, joe (c) . (d) q @ (x) y . z",
+        [a(b"his account", b"pete", b"silly.test"), a(b"x", b"joe.q", b"y.z")],
+    ),
     ("comment-as-name", b"joe@example.com (Joe Doe)", [a(b"Joe Doe", b"joe", b"example.com")]),
     ("quoted-local-part", b'"john smith"@x.test', [a(None, b"john smith", b"x.test")]),
     ("encoded-words-stay", b"=?utf-8?q?J=C3=BCrgen?= <j@x>", [a(b"=?utf-8?q?J=C3=BCrgen?=", b"j", b"x")]),

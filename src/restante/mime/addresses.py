@@ -138,7 +138,7 @@ class _Reader:
                     return False
                 self.special(token)
             elif token[0] in b" \t\r\n\v\f":
-                if not self.inside and self.outer:
+                if not self.inside and self.outer and self.outer[-1] != b" ":  # also where comments stand between
                     self.outer.append(b" ")
             elif self.inside and self.angle is not None:
                 self.angle.append(token)

@@ -10,7 +10,7 @@ from enum import IntFlag
 
 from ..values import Value
 
-ANALYSER = 2
+ANALYSER = 3
 """Number of the analysis, raised by every change after which the same octets get other answers: answers that a backup
 keeps are used only where it is the same. tests/mime/test_analyser.py knows when."""
 

@@ -13,7 +13,9 @@ import pytest
 
 from restante.imap.commands import contexts, fetch_body, fetch_rows, watching
 from restante.imap.commands.fetch_body import BUDGET, SECTIONS, SELECTED_AT_ONCE, SMALL
+from restante.mime import pieces
 from restante.mime.analyse import analyse
+from restante.mime.decode import decode_quoted_printable
 from restante.mime.headers import FieldSelector
 from restante.mime.model import Trait
 from restante.mime.sections import decode_body
@@ -173,8 +175,8 @@ def test_fields_of_a_long_header_are_chosen_on_a_thread(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("item", [b"BINARY.SIZE[1]", b"BINARY.PEEK[1]<0.5>"])
-@pytest.mark.parametrize("pieces", [10, SMALL // 4, BUDGET // 4])
-def test_pieces_of_base64_are_joined_on_a_thread(item: bytes, pieces: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [10, SMALL // 4, BUDGET // 4])
+def test_pieces_of_base64_are_joined_on_a_thread(item: bytes, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message of 30 megabytes would hold up everybody for nine seconds."""
     here: list[bool] = []
 
@@ -183,12 +185,33 @@ def test_pieces_of_base64_are_joined_on_a_thread(item: bytes, pieces: int, monke
         return decode_body(content, encoding)
 
     async def scenario(world: World) -> None:
-        await world.file(b"Content-Transfer-Encoding: base64\r\n\r\n" + b"QQ==" * (pieces + 1))
+        await world.file(b"Content-Transfer-Encoding: base64\r\n\r\n" + b"QQ==" * (number + 1))
         client = await world.client(b"SELECT INBOX")
         monkeypatch.setattr(fetch_body, "decode_body", noted)
         got = await client.ok(b"FETCH 1 " + item)
-        assert b"%d" % (pieces + 1) in got or b"AAAAA" in got
-        assert here == [pieces < SMALL // 4]
+        assert b"%d" % (number + 1) in got or b"AAAAA" in got
+        assert here == [number < SMALL // 4]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("item", [b"BINARY.SIZE[1]", b"BINARY.PEEK[1]<0.5>"])
+def test_a_large_part_of_one_line_is_undone_on_a_thread(item: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """40 megabytes in one line of quoted-printable would hold up everybody for two seconds."""
+    here: list[bool] = []
+
+    def noted(data: bytes) -> bytes:
+        here.append(threading.current_thread() is threading.main_thread())
+        return decode_quoted_printable(data)
+
+    async def scenario(world: World) -> None:
+        await world.file(b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + b"=41" * BUDGET)
+        client = await world.client(b"SELECT INBOX")
+        monkeypatch.setattr(pieces, "decode_quoted_printable", noted)
+        got = await client.ok(b"FETCH 1 " + item)
+        assert b"%d" % BUDGET in got or b"AAAAA" in got
+        assert here
+        assert not any(here)
 
     run(scenario)
 

@@ -421,15 +421,15 @@ async def _send_undone(session: ImapSession, label: bytes, item: Binary, message
     """The same of a large part, piece by piece: its length first, then its content. False where only the whole can be
     decoded; nothing is written then.
 
-    As a literal8, since its octets are not known when it begins.
+    As a literal8, since its octets are not known when it begins. On a thread: quoted-printable is decoded by the line,
+    and all of it may be one.
     """
     span = (part.body, part.end)
     measuring = Measuring(part.encoding, lines=is_lines(part))
     async for piece in _stream(session, message, span):
-        measuring.feed(piece)
-        await asyncio.sleep(0)  # decoding takes a millisecond a piece
+        await asyncio.to_thread(measuring.feed, piece)
     try:
-        measure = measuring.measure()
+        measure = await asyncio.to_thread(measuring.measure)
     except NotInPieces:
         return False
     if item.size:
@@ -441,12 +441,11 @@ async def _send_undone(session: ImapSession, label: bytes, item: Binary, message
         return True
     undoing, at = Undoing(part.encoding, measure), 0
     async for piece in _stream(session, message, span):
-        at = _write_between(session, undoing.feed(piece), at, skip, end)
+        at = _write_between(session, await asyncio.to_thread(undoing.feed, piece), at, skip, end)
         await session.flush_if_full()
-        await asyncio.sleep(0)
         if at >= end:
             break
-    _write_between(session, undoing.rest(), at, skip, end)
+    _write_between(session, await asyncio.to_thread(undoing.rest), at, skip, end)
     return True
 
 

@@ -157,6 +157,12 @@ def test_rfc2046_4_1_2_no_charset_is_told_that_may_be_another(message: bytes) ->
     assert b"us-ascii" not in analyse(message).bodystructure
 
 
+@pytest.mark.parametrize("written", [b'charset=""', b"charset=", b"Charset*=''", b'charset*0=""'])
+def test_an_empty_charset_does_not_come_twice(written: bytes) -> None:
+    found = analyse(b"Content-Type: text/plain; format=flowed; " + written + b"\r\n\r\nbody").bodystructure
+    assert found.lower().count(b"charset") == 1
+
+
 def test_rfc9051_7_5_2_empty_and_absent_fields() -> None:
     made = read(analyse(b"Subject:\r\nMessage-ID: \r\nFrom: a@b\r\nSender:\r\nTo:\r\nReply-To: c@d\r\n\r\n").envelope)
     from_list = [[None, None, b"a", b"b"]]

@@ -88,6 +88,8 @@ class _Writer:
         part = entity.part
         if part.charset or part.subtype != "plain" or part.encoding not in IDENTITY:
             return parameter_list(entity.parameters)
+        if any(name.lower().partition(b"*")[0] == b"charset" for name, _ in entity.parameters):
+            return parameter_list(entity.parameters)  # an empty one: no parameter comes twice
         if self.ascii or ascii_within(self.data, part.body, part.end):
             return parameter_list(entity.parameters + _US_ASCII) if entity.parameters else _US_ASCII_WIRE
         return parameter_list(entity.parameters)

@@ -17,6 +17,13 @@ from dataclasses import dataclass
 MOST_PIECES = 8
 """Pieces of one needle that are looked up: more of them cost more than they sort out."""
 
+MOST_DISTINCT = 100_000
+"""Distinct trigrams of a text that an index takes: more than any mail has that somebody wrote, but for a whole book in
+Chinese. FTS5 holds all of one text in memory at once, some 200 octets each: 8 million made-up ones took 3.7 GB."""
+
+_STRETCH = 1 << 14
+"""Characters that are cut into pieces at once."""
+
 CLOSE = 0.4
 """Share of a needle's pieces that a fuzzy match has at least."""
 
@@ -37,12 +44,26 @@ def without_nul(text: str) -> str:
 
 
 def pairs(text: str) -> set[str]:
-    """The distinct pairs of a text."""
+    """The distinct pairs of a text: no more than it has trigrams."""
     found: set[str] = set()
     if not text.isascii():
-        for run in _RUN.findall(text):
+        for match in _RUN.finditer(text):
+            run = match[0]
             found.update(map(str.__add__, run, run[1:]))
     return found
+
+
+def is_varied(text: str) -> bool:
+    """Whether a text has more distinct trigrams than `MOST_DISTINCT`. Cost: for most, a look at its length."""
+    if len(text) <= MOST_DISTINCT or text.isascii():  # folded ASCII has less than 100 characters
+        return False
+    found: set[str] = set()
+    for start in range(0, len(text), _STRETCH):
+        piece = text[start : start + _STRETCH + 2]
+        found.update([piece[at : at + 3] for at in range(len(piece) - 2)])
+        if len(found) > MOST_DISTINCT:
+            return True
+    return False
 
 
 def trigrams(needle: str, *, blanks: bool = True) -> list[str]:

@@ -25,7 +25,7 @@ from __future__ import annotations
 import fcntl
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -44,7 +44,8 @@ VERSION = 1  # another one is discarded, not migrated
 _NONE = 1 << 63  # above every key
 
 _UNREAD = "\U0010fffd\U0010fffc\U0010fffd"
-"""Stands in the text of an email whose message could not be read (`bodies.UNREADABLE`), and in hardly any other."""
+"""Stands in the text of an email whose message could not be read (`bodies.UNREADABLE`), and in hardly any other; and in
+place of a text of too many pieces (`grams.MOST_DISTINCT`), which each search looks at itself."""
 
 STEP = 50
 """Emails whose texts are read at once, or that are taken out in one transaction."""
@@ -52,6 +53,9 @@ STEP = 50
 FILL = 200
 """Emails indexed in one transaction: about 30 ms of a thread's time. FTS5 writes a tree a transaction and merges them
 later: with 50 emails in each, filling takes a fifth longer."""
+
+FILL_TEXT = 4 << 20
+"""Characters after which a transaction ends all the same: a second of a thread's time, and up to ten for noise."""
 
 _TABLES = f"""
 CREATE TABLE state (
@@ -183,13 +187,14 @@ class Index:
         apsw.Error.
         """
         done = 0
+        left = FILL_TEXT
         with self._writing():
             upto = self.upto(account)
-            while done < most:
-                some = self._add(account, upto, min(STEP, most - done))
+            while done < most and left > 0:
+                some, length = self._add(account, upto, min(STEP, most - done), left)
                 if not some:
                     break
-                done, upto = done + len(some), some[-1]
+                done, upto, left = done + len(some), some[-1], left - length
             if done:
                 self._db.execute(
                     "INSERT INTO state (one, incarnation, upto) VALUES (1, ?1, ?2)"
@@ -198,21 +203,26 @@ class Index:
                 )
         return done
 
-    def _add(self, account: apsw.Connection, upto: int, most: int) -> list[int]:
-        """Add at most `most` emails above `upto`: those."""
-        rows: list[tuple[int, bytes | None, bytes | None]] = typed(account.execute(_NEXT, (upto, most)))
-        added = []
+    def _add(self, account: apsw.Connection, upto: int, most: int, left: int) -> tuple[list[int], int]:
+        """Add at most `most` emails above `upto`, until their texts come to `left` characters: (those, how long their
+        texts are)."""
+        rows: Iterable[tuple[int, bytes | None, bytes | None]] = typed(account.execute(_NEXT, (upto, most)))
+        added: list[int] = []
+        length = 0
         for email, header, body in rows:
-            if body is None:
-                break  # its text is not made yet: an index has no holes
+            if body is None or length >= left:
+                break  # where its text is not made yet: an index has no holes
             text = grams.without_nul(f"{_text(header)}\n{_text(body) if body else _UNREAD}")
+            length += len(text)
+            if grams.is_varied(text):
+                text = _UNREAD
             self._db.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (email, text))
             found = grams.pairs(text)
             if found:
                 self._db.execute("INSERT INTO pairs (rowid, text) VALUES (?, ?)", (email, " ".join(found)))
             self._db.execute("INSERT INTO doc (email, checksum) VALUES (?, ?)", (email, _checksum(header, body)))
             added.append(email)
-        return added
+        return added, length
 
     def ready(self, account: apsw.Connection) -> int:
         """`upto`, begun anew where the index is another account's."""

@@ -17,6 +17,7 @@ from restante.mime.headers import read_header
 from restante.mime.html import MAX_TAGS, html_text
 from restante.mime.model import DEFAULT_LIMITS, Limits
 from restante.mime.text import MOST_FOLDED, PART_HEADERS, body_text, decoded, header_text
+from restante.store.sqlite.coding import LARGEST_TEXT
 
 HTML = [
     ("inline-elements-do-not-break-words", "<p><b>f</b>oo bar", "foo bar"),
@@ -273,6 +274,26 @@ def test_text_is_bounded() -> None:
     assert len(body_text(b"\r\n" + b"abc " * 1_000_000, limits)) == 1_000
     many = b"Content-Type: multipart/mixed; boundary=x\n\n" + b"--x\n\nabcdefghi\n" * 900
     assert len(body_text(many, limits)) <= 1_000 + 112
+
+
+@pytest.mark.parametrize("count", [1_000, 100_000], ids=["one piece", "pieces"])
+def test_text_is_bounded_where_one_character_becomes_many(count: int) -> None:
+    """U+FDFA becomes eighteen: 8 million of them, one mail of 25 MB, made a text longer than a store unpacks, and each
+    search of its mailbox failed for it."""
+    limits = Limits(text=count)
+    plain = b"Content-Type: text/plain; charset=utf-8\r\n"
+    text = body_text(plain + b"\r\n" + "\ufdfa".encode() * count, limits)
+    assert len(text) == MOST_FOLDED * count
+    assert text == fold("\ufdfa" * count)[: MOST_FOLDED * count]
+    head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Description: "
+    part = head + "\ufdfa".encode() * (count // 2) + b"\r\n" + plain + b"\r\n" + "\ufdfa".encode() * (count // 2)
+    assert len(body_text(part, limits)) == MOST_FOLDED * count + len(PART_HEADERS)
+    korean = "\ud55c" * count
+    assert body_text(plain + b"\r\n" + korean.encode(), limits) == fold(korean)
+
+
+def test_whatever_text_is_made_of_a_message_can_be_unpacked() -> None:
+    assert MOST_FOLDED * DEFAULT_LIMITS.text * len("\U0010ffff".encode()) <= LARGEST_TEXT
 
 
 WORDS = [

@@ -2,9 +2,10 @@
 
 Text parts in order, then for each nested message its header fields, for each attachment its name; behind all that,
 and behind `PART_HEADERS`, the MIME header fields of parts, in which TEXT looks and BODY does not. At most
-`Limits.text` characters; a part is decoded only as far as that needs. The text of the body costs more than all
-else that is kept beside a message and nobody waits for it: `body_text` makes it apart, behind delivery, while the
-preview reads the beginning of one part. RFC 9051 6.4.4 (SEARCH), RFC 8970 3.1.
+`Limits.text` characters, and `MOST_FOLDED` times as many once they are folded; a part is decoded only as far as that
+needs. The text of the body costs more than all else that is kept beside a message and nobody waits for it: `body_text`
+makes it apart, behind delivery, while the preview reads the beginning of one part. RFC 9051 6.4.4 (SEARCH), RFC 8970
+3.1.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ MAX_HTML = 2 << 20
 
 MOST_FOLDED = 4
 """Characters kept for each that `Limits.text` allows: Hangul becomes three when it is folded, but one ligature of
-Arabic eighteen, of which 24 MB would be 144 million characters to keep, and to look through in each search."""
+Arabic eighteen, of which 24 MB would be 144 million characters to keep, and more than a store keeps as one text."""
 
 _WORDS = PREVIEW // 2 + 16
 """Words that fill a preview, and what `_CUT` asks for, if they have a letter each."""
@@ -88,9 +89,10 @@ class _BodyReader:
 
     def read(self) -> str:
         self.walk(self.root)
-        text = fold_within("\n".join(self.pieces), MOST_FOLDED * self.limits.text)
+        most = MOST_FOLDED * self.limits.text
+        text = fold_within("\n".join(self.pieces), most)
         fields = self.part_headers() if self.parts else ""
-        return f"{text}{PART_HEADERS}{fold(fields)}" if fields else text
+        return f"{text}{PART_HEADERS}{fold_within(fields, most - len(text))}" if fields else text
 
     def walk(self, entity: Entity) -> None:
         """Collect the text of an entity and what lies in it."""

@@ -310,3 +310,20 @@ def test_an_export_into_an_older_one_leaves_no_message_twice(tmp_path: Path) -> 
         return sorted(file.name.partition(":")[2] for file in (tmp_path / "out" / "cur").iterdir())
 
     assert asyncio.run(work()) == ["2,", "2,", "2,S"]
+
+
+@pytest.mark.parametrize("form", [Form.MAILDIR, Form.MBOX])
+def test_the_longest_keywords_that_imap_takes_come_back(tmp_path: Path, form: Form) -> None:
+    keywords = {letter * 255 for letter in "abcdefghijklmnopqrstuvwxyz-_"}  # two of them without a letter
+
+    async def work() -> frozenset[str]:
+        async with account(tmp_path / "one") as store:
+            await put(store, "INBOX", text(1), Flags.of(keywords))
+            await export_mail(store, tmp_path / "out", form)
+        async with account(tmp_path / "two") as store:
+            await load(tmp_path / "out", store)
+            ((_, flags, *_),) = (await picture(store))["INBOX"][4]  # type: ignore[index]
+        assert isinstance(flags, Flags)
+        return flags.keywords
+
+    assert asyncio.run(work()) == keywords

@@ -13,8 +13,9 @@ LETTERS = {"S": "\\Seen", "R": "\\Answered", "F": "\\Flagged", "D": "\\Draft", "
 
 INFO = re.compile(r"[:;!]2,")
 NAME_TIME = re.compile(r"(\d{1,10})\.")
-KEYWORD = re.compile(r"[!#$&'+-\[^-z|}~]{1,100}")
-"""Said by what may stand there: a class that excludes all of Unicode takes milliseconds to compile."""
+KEYWORD = re.compile(r"[!#$&'+-\[^-z|}~]{1,255}")
+"""As long as IMAP takes them. Said by what may stand there: to compile a class that excludes all of Unicode takes
+milliseconds."""
 
 
 def base_name(file: str) -> str:

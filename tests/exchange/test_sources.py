@@ -19,6 +19,7 @@ from restante.exchange.filing import Filing
 from restante.exchange.incoming import ExchangeRefusal, Incoming, Item, NoSuchSource, Skipped, SourceMailbox, Unsafe
 from restante.exchange.maildir import Pop3Uidl
 from restante.exchange.names import clean, decode_utf7, encode_utf7, folder_of
+from restante.exchange.sidecar import MailboxLine, MessageLine, encode
 from restante.exchange.tree import File, read_whole
 from restante.store.model import Flags, Identity, System
 
@@ -327,3 +328,20 @@ def test_any_control_file_is_read_or_refused(data: bytes) -> None:
 )
 def test_a_file_is_read_whole_whatever_its_size_was(listed: int, most: int, read: int) -> None:
     assert read_whole(io.BytesIO(b"123456789"), File("a", listed, 0), most) == b"123456789"[:read]
+
+
+def test_no_file_brings_flags_that_imap_could_not_tell(tmp_path: Path) -> None:
+    """One of these in the store, and SELECT would end the connection, or say what the file wants said."""
+    root = old_maildir(tmp_path / "Maildir")
+    (root / "dovecot-keywords").write_text("0 \\Bogus\n1 \\*\n2 \\Flagged\n")
+    (root / "cur" / "1000000001.M5.h:2,abc").write_bytes(MESSAGE)
+    words = ["a b", "x)", "y\r\n* BYE forged\r\n", "ü", "\\Bogus", "", "good"]
+    line = MessageLine(
+        file="1000000000.M1.host,S=57", email_id="m" + "a" * 26, thread_id="t" + "a" * 26,
+        received=1, digest="", keywords=words,
+    )  # fmt: skip
+    mailbox = MailboxLine(restante=1, name="INBOX", uidvalidity=1, uidnext=2, modseq=1)
+    (root / "restante.jsonl").write_bytes(encode(mailbox) + b"\n" + encode(line) + b"\n")
+    flags = {each.where: each.flags for each in messages(root)}
+    assert flags["cur/1000000001.M5.h:2,abc"] == Flags(System.FLAGGED)
+    assert flags["cur/1000000000.M1.host,S=57:2,FRSac"].keywords == {"good"}

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..inbox import is_inbox
-from ..store.model import Flags, Identity
+from ..store.model import SYSTEM_NAMES, Flags, Identity
 from . import courier, dovecot, sidecar
 from .incoming import DEFAULT_LARGEST, Incoming, Item, Skipped, SourceMailbox
 from .letters import INFO, LETTERS, base_name, is_keyword, name_time
@@ -360,12 +360,10 @@ def _name_of(path: str, top: str) -> str:
 def flags_of(name: str, keywords: dict[str, str], more: list[str]) -> Flags:
     """Flags by a file's name. keywords: letter -> keyword; more: those that have no letter."""
     parts = INFO.split(name, maxsplit=1)
-    names = list(more)
-    for letter in parts[1] if len(parts) == 2 else "":
-        known = LETTERS.get(letter) or keywords.get(letter)
-        if known and (known.startswith("\\") or is_keyword(known)):
-            names.append(known)
-    return Flags.of(names)
+    letters = parts[1] if len(parts) == 2 else ""
+    names = [*more, *(LETTERS.get(letter) or keywords.get(letter, "") for letter in letters)]
+    # A file may say what no flag is called: in the store it would spoil every answer that tells flags.
+    return Flags.of([each for each in names if is_keyword(each) or each.lower() in SYSTEM_NAMES])
 
 
 def received_of(file: File) -> int:

@@ -23,7 +23,7 @@ from restante.exchange.sidecar import MailboxLine, MessageLine, encode
 from restante.exchange.tree import File, read_whole
 from restante.store.model import Flags, Identity, System
 
-from .store import account, load, picture
+from .store import account, load, picture, put
 
 MESSAGE = b"Subject: s\nDate: Mon, 3 Jun 1996 12:50:27 +0000\n\nbody\n"
 
@@ -345,3 +345,20 @@ def test_no_file_brings_flags_that_imap_could_not_tell(tmp_path: Path) -> None:
     flags = {each.where: each.flags for each in messages(root)}
     assert flags["cur/1000000001.M5.h:2,abc"] == Flags(System.FLAGGED)
     assert flags["cur/1000000000.M1.host,S=57:2,FRSac"].keywords == {"good"}
+
+
+@pytest.mark.parametrize("header", ["3 V4294967295 N2 G0", "3 V7 N4294967294 G0"])
+def test_an_account_takes_mail_and_mailboxes_whatever_a_uidlist_says(tmp_path: Path, header: str) -> None:
+    root = old_maildir(tmp_path / "Maildir")
+    (root / "dovecot-uidlist").write_text(f"{header}\n1 :1000000005.M2.host\n")
+
+    async def work() -> None:
+        async with account(tmp_path / "data") as store:
+            report = await load(root, store)
+            assert (report.messages, report.lost) == (3, 0)
+            assert [each.where for each in report.skipped] == ["INBOX"]
+            for number in range(2):
+                await store.create_mailbox(f"New {number}")
+                await put(store, "INBOX", MESSAGE)
+
+    asyncio.run(work())

@@ -35,6 +35,10 @@ PIECE_ITEMS = 50
 PIECE_OCTETS = 1 << 20
 """What is read of a source at once, beside the event loop."""
 
+MOST_ADOPTED = 0xFF00_0000
+"""UIDVALIDITY and UIDNEXT that are taken over: an INBOX without UIDs takes no mail any more, an account without
+UIDVALIDITYs no mailbox, and a damaged file may say any number."""
+
 Progress = Callable[[int], None]
 """Called with octets of the source that have been dealt with since the last call."""
 
@@ -261,6 +265,10 @@ class _Loader:
     async def _adopt(self, found: Mailbox, wanted: SourceMailbox, uidvalidity: int) -> Mailbox:
         """Take the old server's numbers, if this mailbox never held a message."""
         if found.uidnext > 1:
+            return found
+        if max(uidvalidity, wanted.uidnext or 0) > MOST_ADOPTED:
+            reason = "its UIDVALIDITY or UIDNEXT is nearly the last: messages get new UIDs"
+            self.report.skipped.append(Skipped(found.name, reason, lost=False))
             return found
         modseq = max(wanted.modseq or 0, int(self._clock.now() * 1_000_000))
         id = None

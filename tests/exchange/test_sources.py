@@ -193,6 +193,13 @@ def test_a_file_that_was_named_itself_may_have_been_mail(tmp_path: Path) -> None
     assert not item.lost, "beside others it is not of interest"
 
 
+def test_what_mh_has_removed_stays_removed(tmp_path: Path) -> None:
+    for name in ("1", "2", ",3", "#4"):
+        (tmp_path / name).write_bytes(MESSAGE)
+    assert [each.where for each in messages(tmp_path)] == ["1", "2"]
+    assert set(skipped(tmp_path)) == {",3", "#4"}
+
+
 def test_mail_in_a_form_that_is_not_read_is_no_success(tmp_path: Path) -> None:
     for name in ("12.emlx", "Outlook.PST", "old.tar.gz", "cover.jpg"):
         (tmp_path / name).write_bytes(b"57\n\1\2\3")

@@ -19,7 +19,8 @@ from .tree import File, Tree, read_whole
 MBOX_NAMES = re.compile(r".*\.(mbox|mbx)", re.IGNORECASE)
 MESSAGE_NAMES = re.compile(r".*\.(eml|mail|msg|rfc822)|\d+", re.IGNORECASE)
 """Names that say: a message. MH folders have bare numbers."""
-NO_MAIL = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|.*\.(msf|dat|index)|\.mh_sequences", re.IGNORECASE)
+NO_MAIL = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|.*\.(msf|dat|index)|\.mh_sequences|[,#]\d+", re.IGNORECASE)
+"""Names of what mail programs keep beside mail; "," or "#" before a number: what MH has removed."""
 EMPTY = "empty"
 NOT_MAIL = "not a message, an mbox or a Maildir"
 APPLE_NOTES = "what macOS notes of another file"

@@ -321,7 +321,8 @@ def test_stopping_tells_idle_sessions_and_lets_commands_finish(tmp_path: Path) -
     with running(tmp_path) as server:
         idle, busy = server.connect(), server.connect()
         assert idle.line() == b"hello"
-        assert busy.ask(b"HOLD") == b"hello"
+        assert busy.ask(b"LOGIN ann") == b"hello"
+        assert busy.ask(b"HOLD") == b"welcome"
         worker = server.server.worker
         server.server.call(_start_stop(server.server))
         assert [idle.line(), idle.line()] == [b"stopping", b"bye"]
@@ -333,6 +334,19 @@ def test_stopping_tells_idle_sessions_and_lets_commands_finish(tmp_path: Path) -
         eventually(lambda: not worker._tasks)
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(server.ports["imap"], PATIENCE)
+
+
+def test_stopping_waits_for_nobody_who_has_not_logged_in(tmp_path: Path) -> None:
+    """Somebody is always guessing, and waits for an answer that is delayed: each restart would last the whole drain."""
+    with running(tmp_path) as server:
+        guesser = server.connect()
+        assert guesser.ask(b"HOLD") == b"hello"
+        worker = server.server.worker
+        eventually(lambda: [channel.waits for channel in worker._channels] == [False])
+        server.server.call(_start_stop(server.server))
+        assert guesser.line() == b"* BYE [UNAVAILABLE] The server is stopping."
+        assert guesser.ended()
+        eventually(lambda: not worker._tasks)
 
 
 def _start_stop(server: InProcessServer):  # type: ignore[no-untyped-def]  # a coroutine function for `call`

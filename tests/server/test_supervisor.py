@@ -145,7 +145,8 @@ def test_a_signal_drains_and_ends_cleanly(tmp_path: Path, number: signal.Signals
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     with program(tmp_path) as server:
         client = server.connect()
-        assert client.ask(b"HOLD") == b"hello"
+        assert client.ask(b"LOGIN ann") == b"hello"
+        assert client.ask(b"HOLD") == b"welcome"
         eventually(lambda: any(worker.connections for worker in server.workers()))
         server.signal(signal.SIGINT)
         eventually(lambda: _refused(server))

@@ -65,6 +65,11 @@ class Inbound(asyncio.Protocol):
         self.account_closed: type[AccountClosed] | None = None
         """Why the session is told, when it waits for its peer, to end; what has come is not read any more."""
 
+    @property
+    def waits(self) -> bool:
+        """The session waits for its peer."""
+        return self._reader is not None
+
     def _flush(self) -> None:
         """Send what was written: who waits for the peer has said what he had to say."""
         raise NotImplementedError

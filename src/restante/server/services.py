@@ -65,6 +65,13 @@ TOO_MANY: Mapping[Wire, bytes] = {
 """Instead of a greeting (RFC 9051 7.1.5, RFC 3206 4, RFC 5321 3.8)."""
 
 
+STOPPING: Mapping[Wire, bytes] = {
+    Wire.IMAP: b"* BYE [UNAVAILABLE] The server is stopping.\r\n",
+    Wire.POP3: b"-ERR [SYS/TEMP] The server is stopping.\r\n",
+}
+"""To somebody whose login is not waited for. LMTP has none."""
+
+
 class Session(Protocol):
     """One connection's conversation. An exception that leaves `run` ends the connection and is logged."""
 

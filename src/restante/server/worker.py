@@ -2,7 +2,8 @@
 
 A session's exception ends its connection and is logged under the connection's id; nothing a peer does ends
 the worker. Stopping: no new connections; sessions that wait for their peer learn it (ServerStopping) and say
-goodbye; commands under way have `server.drain` seconds; then what is left is cancelled and the store closed.
+goodbye; commands under way have `server.drain` seconds, logins none; then what is left is cancelled and the store
+closed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import base64
 import os
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +32,7 @@ from .housekeeping import Housekeeper
 from .limits import Limits, SharedCounts, TooManyConnections
 from .listeners import Acceptor, Bound, close_all
 from .logs import Logger
-from .services import TOO_MANY, Factories, Service, Wire
+from .services import STOPPING, TOO_MANY, Factories, Service, Wire
 from .silence import Silence
 from .sockets import INHERITED, set_options
 from .status import ConnectionStatus, StatusSocket, WorkerStatus
@@ -167,6 +168,8 @@ class Worker:
         await self._closures.stop()
         for channel in list(self._channels):
             channel.stop()
+            if channel.account is None and channel.service.wire in STOPPING and not channel.waits:
+                self._drop(channel, STOPPING)  # a login, and perhaps the delay of a wrong one: nothing is lost
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._around.config.server.drain if drain is None else drain)
         for task in self._tasks:
@@ -246,10 +249,14 @@ class Worker:
             del self._before_login[oldest]
             self.counters["refused"] += 1
             oldest.log("connection dropped", reason="too many without login")
-            oldest.say_last(TOO_MANY[oldest.service.wire])
-            if oldest.task is not None:
-                # Not before its first step, which comes with this turn: it would never let go of what it counts for.
-                self.loop.call_soon(oldest.task.cancel)
+            self._drop(oldest, TOO_MANY)
+
+    def _drop(self, channel: Channel, words: Mapping[Wire, bytes]) -> None:
+        """End a session without login, with the last words of its protocol."""
+        channel.say_last(words[channel.service.wire])
+        if channel.task is not None:
+            # Not before its first step, which comes with this turn: it would never let go of what it counts for.
+            self.loop.call_soon(channel.task.cancel)
 
     async def _serve(self, channel: Channel, connecting: Awaitable[object]) -> None:
         try:

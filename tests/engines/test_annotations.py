@@ -56,6 +56,25 @@ def test_values_are_kept_replaced_and_taken_away(installation: Installation) -> 
     asyncio.run(installation.play(scene))
 
 
+def test_what_a_reader_has_written_goes_with_him_and_leaves_room(installation: Installation) -> None:
+    """It counts against the owner's total, and nobody else could ever see or remove it."""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        for who in ("ann", "bob"):
+            await store.set_acl(box, who, FlagMode.REPLACE, Rights.LOOKUP | Rights.READ)
+            await engine.account(OWNER, who).annotate(box, {PRIVATE: bytes(500)})
+        await store.annotate(box, {PRIVATE: b"mine", SHARED: b"all"})
+        with pytest.raises(OverQuota):
+            await store.annotate(box, {"/private/more": bytes(500)})
+        await store.forget_person("ann")
+        await store.annotate(box, {"/private/more": bytes(500)})
+        assert await value(engine.account(OWNER, "bob"), box, PRIVATE) == bytes(500)
+        assert (await value(store, box, PRIVATE), await value(store, box, SHARED)) == (b"mine", b"all")
+
+    asyncio.run(installation.play(scene, annotations=AnnotationLimits(account=1_500)))
+
+
 def test_what_changes_nothing_takes_no_number(installation: Installation) -> None:
     async def scene(engine: Engine, store: Store) -> None:
         box = await inbox(store)

@@ -130,7 +130,8 @@ def lists(db: apsw.Connection) -> dict[int, dict[str, str]]:
 
 
 def forget(tx: Write, identifier: str) -> None:
-    """Take somebody off every list of the account, his \\Seen and \\Recent with it: his own account is gone."""
+    """Take somebody off every list of the account, \\Seen, \\Recent and annotations of his with it: he is gone."""
     tx.db.execute("DELETE FROM acl WHERE identifier IN (?1, '-' || ?1)", (identifier,))
     tx.db.execute("DELETE FROM seen WHERE user = ?", (identifier,))
     tx.db.execute("DELETE FROM told WHERE user = ?", (identifier,))
+    tx.db.execute("DELETE FROM annotation WHERE user = ?", (identifier,))

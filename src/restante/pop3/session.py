@@ -79,6 +79,8 @@ class Pop3Session:
         self.utf8 = False
         self.user: bytes | None = None
         """USER's argument, until PASS or another command."""
+        self.refused_for: tuple[str, ...] = ()
+        """Why logins were refused, as far as the log has that already."""
         self.expire_before_login: int | None = None
         self.account: Account | None = None
         self.policy: Policy | None = None

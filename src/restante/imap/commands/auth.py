@@ -83,9 +83,13 @@ async def _exchange(session: ImapSession, exchange: SaslExchange, response: byte
 
 
 def _note(session: ImapSession, refusal: Refusal, **fields: object) -> None:
-    """Log why somebody does not get in, where it is not the authenticator's refusal, which has its own line."""
-    if not isinstance(refusal, LoginRefused):
-        session.connection.log("login refused", reason=refusal.code, cause=cause_of(refusal), **fields)
+    """Log why somebody does not get in, where it is not the authenticator's refusal, which has its own line. Once where
+    the answer is not delayed: anybody could else fill the disk with such lines."""
+    if isinstance(refusal, LoginRefused) or refusal.code in session.refused_for:
+        return
+    if not refusal.temporary:
+        session.refused_for += (refusal.code,)
+    session.connection.log("login refused", reason=refusal.code, cause=cause_of(refusal), **fields)
 
 
 def _logged_in(session: ImapSession, admitted: Admitted) -> Reply:

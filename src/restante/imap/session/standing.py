@@ -49,6 +49,7 @@ class Standing(Talk):
         "own_store_or_none",
         "place",
         "reader",
+        "refused_for",
         "state",
         "told",
         "view_or_none",
@@ -88,6 +89,8 @@ class Standing(Talk):
         """What it wants to hear of everything else: nothing, unless NOTIFY or ENABLE METADATA has asked."""
         self.without_login = 0
         """Commands since the connection, or UNAUTHENTICATE, that were no login."""
+        self.refused_for: tuple[str, ...] = ()
+        """Why logins were refused, as far as the log has that already."""
         self.login_by: float | None = None
         """Monotonic seconds until which the next command must be whole, where nobody has logged in."""
         self.waiting: asyncio.Timeout | None = None

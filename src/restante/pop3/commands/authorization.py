@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # the session imports the handlers
 async def user(session: Pop3Session, command: Command) -> None:
     """USER: the name is only kept; whether there is such an account is not told (RFC 1939 13)."""
     if not session.authenticator.plain_allowed(session.peer):
-        session.connection.log("login refused", reason=PrivacyRequired.code)
+        _note(session, PrivacyRequired.code)
         session.reply(err(b"Passwords need TLS here: use STLS first.", Code.AUTH))
     elif not _is_utf8(command.argument):
         session.reply(err(b"The name is not UTF-8.", Code.AUTH))
@@ -134,7 +134,9 @@ async def _enter(session: Pop3Session, admitted: Admitted) -> None:
 
 def _login_refused(session: Pop3Session, refusal: Refusal) -> bytes:
     """The answer; and a line in the log, where the authenticator has not written it."""
-    if not isinstance(refusal, LoginRefused):
+    if isinstance(refusal, PrivacyRequired):
+        _note(session, refusal.code)
+    elif not isinstance(refusal, LoginRefused):
         session.connection.log("login refused", reason=refusal.code, cause=cause_of(refusal))
     text = str(refusal).encode("ascii", "replace")
     if isinstance(refusal, LoginRefused | PrivacyRequired):
@@ -142,6 +144,13 @@ def _login_refused(session: Pop3Session, refusal: Refusal) -> bytes:
     if isinstance(refusal, LoginUnavailable) or refusal.temporary:
         return err(text, Code.SYS_TEMP)
     return err(text, Code.AUTH)
+
+
+def _note(session: Pop3Session, reason: str) -> None:
+    """Log it once: the answer is not delayed, so anybody could else fill the disk with such lines."""
+    if reason not in session.refused_for:
+        session.refused_for += (reason,)
+        session.connection.log("login refused", reason=reason)
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -20,7 +20,7 @@ import asyncio
 from typing import cast
 
 from ..connection import ConnectionLost, ServerStopping
-from .browser import is_http_request
+from .browser import is_http_request, may_become_one
 from .deflate import DeflateFailed, DeflateLayer, Inflater
 from .inbound import Inbound, StreamHost
 from .secure import TlsFailed, TlsLayer
@@ -74,7 +74,7 @@ class Stream(Inbound):
         self._handshake: asyncio.Future[None] | None = None
         self._discard: int | None = None
         self._heard = False
-        """Something has come from the peer, in the clear or through TLS."""
+        """What has come from the peer, in the clear or through TLS, shows whether it is a browser."""
 
     def log(self, event: str, **fields: object) -> None:
         """Log one event line of this connection."""
@@ -98,7 +98,7 @@ class Stream(Inbound):
         if self._tls is not None:
             data = self._decrypt(self._tls, data)
         if data and not self._heard:
-            self._heard = True
+            self._heard = not may_become_one(data)
             if is_http_request(data):
                 self.log("http refused")
                 self._eof = True

@@ -94,3 +94,25 @@ def test_who_passes_interrupts_over_does_so_while_he_asks(monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "stdin", Interrupted())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     assert new_password(from_stdin=True) == "y"
+
+
+def test_an_interrupt_before_the_question_ends_a_command_that_asks(
+    monkeypatch: pytest.MonkeyPatch, heard: None
+) -> None:
+    """The loop has taken note of it, and tells nobody before the answer."""
+
+    asked: list[None] = []
+
+    class Answering(Interrupted):
+        def readline(self) -> str:
+            asked.append(None)
+            return "y\n"
+
+    async def work() -> None:
+        signal.raise_signal(signal.SIGINT)
+        new_password(True)
+
+    monkeypatch.setattr(sys, "stdin", Answering())
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(work())
+    assert not asked

@@ -15,7 +15,7 @@ from typing import NoReturn
 import pytest
 
 from restante.store.errors import NoSuchAccount
-from restante.store.interface import Engine
+from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode
 from restante.store.rights import parse_rights
 from restante.store.sqlite import hints
@@ -140,6 +140,21 @@ def test_the_socket_of_a_dead_process_is_cleared_away(tmp_path: Path) -> None:
 
     asyncio.run(scene())
     assert list(folder.iterdir()) == []
+
+
+def test_what_lies_where_a_link_leads_is_not_cleared_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder that others may write to somebody may have put one in the place of ours."""
+    elsewhere, folder = tmp_path / "letters", tmp_path / "hints"
+    elsewhere.mkdir()
+    (elsewhere / "letter").touch()
+    folder.symlink_to(elsewhere)
+    monkeypatch.setattr(hints, "socket_folder", lambda data: folder)
+
+    async def scene(engine: Engine, store: Store) -> None:
+        await fill(store, 1, 1)
+
+    asyncio.run(Installation("sqlite", tmp_path / "data").play(scene))
+    assert (elsewhere / "letter").exists()
 
 
 def test_a_path_too_long_for_a_socket_gets_a_short_one(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import contextlib
 import errno
 import os
 import socket
+import stat
 import struct
 import threading
 import time
@@ -261,11 +262,15 @@ class Hints:
                 self._send(peer, _NUMBER.pack(modseq) + account.encode("ascii"))
 
     def _others(self) -> list[str]:
-        """Sockets of the other processes. The folder is read again when its time stamp moves."""
+        """Sockets of the other processes. The folder is read again when its time stamp moves. One that is somebody
+        else's, or a link, is none of ours: what lies there would be written to, and cleared away as dead."""
         try:
-            at = os.stat(self._folder).st_mtime_ns  # noqa: PTH116 - on every commit, and Path.stat is three times slower
+            status = os.lstat(self._folder)  # on every commit, and Path's is three times slower
         except OSError:
             return []
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            return []
+        at = status.st_mtime_ns
         if at != self._peers_at:
             try:
                 self._peers = [str(one) for one in self._folder.iterdir() if one != self._name]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from restante.mime.addresses import parse_addresses
 from restante.mime.analyse import analyse
 from restante.mime.decode import decode_header
 from restante.mime.headers import header_end, index_fields, split_fields, unfold
@@ -44,6 +45,16 @@ def test_rfc6858_2_1_an_internationalised_address_becomes_invalid() -> None:
 def test_rfc6858_2_1_a_name_alone_is_encoded() -> None:
     value = field_values(shown("To: Jürgen <j@example.com>"), b"to")[0]
     assert decode_header(value) == "Jürgen <j@example.com>"
+
+
+@pytest.mark.parametrize(
+    "name", ["=?x?q?y?= <boss@example.com>, Joe", "=?utf-8?q?J=C3=B6?=, Inc.", "=?utf-8?q?J._Doe?="]
+)
+def test_a_name_with_an_encoded_word_becomes_no_other_address(name: str) -> None:
+    value = field_values(shown(f'From: "{name}" <joe@example.com>, ü@x'), b"from")[0]
+    found, _ = parse_addresses(value, 10)
+    assert [one.mailbox for one in found] == [b"joe", b"invalid"]
+    assert decode_header(found[0].name or b"") == decode_header(name.encode())
 
 
 def test_groups_stay_groups() -> None:

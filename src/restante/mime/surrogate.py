@@ -176,6 +176,8 @@ def _address(address: Address) -> bytes:
 
 
 def _phrase(name: bytes) -> bytes:
-    if not name.isascii():
+    if _PLAIN_PHRASE(name):
+        return name
+    if not name.isascii() or b"=?" in name:  # quoted, encoded words would be shown as they are
         return _encoded(name)
-    return name if _PLAIN_PHRASE(name) or b"=?" in name else _quoted(name)
+    return _quoted(name)

@@ -9,7 +9,7 @@ from restante.mime.envelope import envelope
 from restante.mime.model import Limits, Part, Trait
 from restante.mime.parameters import Parameters
 from restante.mime.scan import Entity, scan
-from restante.mime.structure import parameter_list, structure
+from restante.mime.structure import MOST_JOINED, parameter_list, structure
 from restante.mime.wire import nstring, string
 
 from .imap_text import check_body, check_envelope, read
@@ -161,6 +161,15 @@ def test_rfc2046_4_1_2_no_charset_is_told_that_may_be_another(message: bytes) ->
 def test_an_empty_charset_does_not_come_twice(written: bytes) -> None:
     found = analyse(b"Content-Type: text/plain; format=flowed; " + written + b"\r\n\r\nbody").bodystructure
     assert found.lower().count(b"charset") == 1
+
+
+def test_parameters_in_pieces_are_joined_up_to_a_bound() -> None:
+    """A euro sign of one octet is nine as percent-encoded UTF-8: 64 MB of them would be a gigabyte of answers."""
+    part = b"--x\r\nContent-Type: a/b; name*0*=iso-8859-1''" + b"\x80" * (MOST_JOINED // 2) + b"\r\n\r\n\r\n"
+    data = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + part * 5
+    found = analyse(data).bodystructure
+    assert (found.count(b'"name*" '), found.count(b'"name*0*" ')) == (1, 4)
+    assert len(found) < len(data) + 9 * MOST_JOINED
 
 
 def test_rfc9051_7_5_2_empty_and_absent_fields() -> None:

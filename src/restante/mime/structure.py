@@ -28,16 +28,22 @@ _ENCODINGS = {name: b'"%b"' % name.encode("ascii") for name in ("7bit", "8bit", 
 _US_ASCII_WIRE = b'("charset" "us-ascii")'
 
 
+MOST_JOINED = 1 << 20
+"""Octets of parameters in a message up to which those in pieces are joined: as UTF-8 written with percent signs some
+take nine times their room, in two answers, and six times that while they are made. Those behind go out as found."""
+
+
 class _Writer:
     """Writes a tree; `complete` turns False where an envelope left addresses out."""
 
-    __slots__ = ("ascii", "complete", "data", "limits")
+    __slots__ = ("ascii", "complete", "data", "joins", "limits")
 
     def __init__(self, data: bytes, limits: Limits) -> None:
         self.data = data
         self.limits = limits
         self.ascii = data.isascii()
         self.complete = True
+        self.joins = MOST_JOINED
 
     def write(self, entity: Entity) -> tuple[bytes, bytes]:
         """(BODY, BODYSTRUCTURE) of one entity."""
@@ -48,7 +54,7 @@ class _Writer:
         basic = b'"%b" "%b" %b %b %b %b %d' % (
             part.type.encode("ascii"),
             part.subtype.encode("ascii"),
-            self.text_parameters(entity) if part.type == "text" else parameter_list(entity.parameters),
+            self.text_parameters(entity) if part.type == "text" else self.parameters(entity.parameters),
             nstring(first(fields, b"content-id")),
             nstring(first(fields, b"content-description")),
             _ENCODINGS.get(part.encoding) or string(part.encoding.encode("ascii")),
@@ -79,7 +85,7 @@ class _Writer:
             long = b"".join([pair[1] for pair in written])
         return (
             b'(%b "%b")' % (short, subtype),
-            b'(%b "%b" %b%b)' % (long, subtype, parameter_list(entity.parameters), self.common_extension(entity)),
+            b'(%b "%b" %b%b)' % (long, subtype, self.parameters(entity.parameters), self.common_extension(entity)),
         )
 
     def text_parameters(self, entity: Entity) -> bytes:
@@ -87,12 +93,17 @@ class _Writer:
         it is true. Other texts say within themselves what they are, or are UTF-8; so may be what an encoding hides."""
         part = entity.part
         if part.charset or part.subtype != "plain" or part.encoding not in IDENTITY:
-            return parameter_list(entity.parameters)
+            return self.parameters(entity.parameters)
         if any(name.lower().partition(b"*")[0] == b"charset" for name, _ in entity.parameters):
-            return parameter_list(entity.parameters)  # an empty one: no parameter comes twice
+            return self.parameters(entity.parameters)  # an empty one: no parameter comes twice
         if self.ascii or ascii_within(self.data, part.body, part.end):
-            return parameter_list(entity.parameters + _US_ASCII) if entity.parameters else _US_ASCII_WIRE
-        return parameter_list(entity.parameters)
+            return self.parameters(entity.parameters + _US_ASCII) if entity.parameters else _US_ASCII_WIRE
+        return self.parameters(entity.parameters)
+
+    def parameters(self, parameters: Parameters) -> bytes:
+        """As `parameter_list`, joined while there is room."""
+        self.joins -= sum([len(value) for _, value in parameters])
+        return parameter_list(parameters, joined=self.joins >= 0)
 
     def common_extension(self, entity: Entity) -> bytes:
         """Disposition, language and location, with a space before each."""
@@ -104,15 +115,17 @@ class _Writer:
         if field:
             found = disposition(field, self.limits.parameters)
             if found.value:
-                written = b"(%b %b)" % (string(found.value), parameter_list(found.parameters))
+                written = b"(%b %b)" % (string(found.value), self.parameters(found.parameters))
         language = first(fields, b"content-language")
         return b" %b %b %b" % (written, language_list(language), nstring(first(fields, b"content-location")))
 
 
-def parameter_list(parameters: Parameters) -> bytes:
-    """body-fld-param: NIL for none."""
+def parameter_list(parameters: Parameters, *, joined: bool = True) -> bytes:
+    """body-fld-param: NIL for none. joined: pieces as one (RFC 2231 3)."""
     if not parameters:
         return NIL
+    if not joined:
+        return _written(parameters)
     if len(parameters) == 1:
         ((name, value),) = parameters
         if len(name) + len(value) <= _LONGEST_KEPT and name != b"boundary":
@@ -121,9 +134,11 @@ def parameter_list(parameters: Parameters) -> bytes:
 
 
 def _parameter_list(parameters: Parameters) -> bytes:
-    return b"(%b)" % b" ".join(
-        [b"%b %b" % (string(name), string(value)) for name, value in join_parameters(parameters)]
-    )
+    return _written(join_parameters(parameters))
+
+
+def _written(parameters: Parameters) -> bytes:
+    return b"(%b)" % b" ".join([b"%b %b" % (string(name), string(value)) for name, value in parameters])
 
 
 _LONGEST_KEPT = 40

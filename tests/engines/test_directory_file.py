@@ -14,12 +14,12 @@ import pytest
 
 from restante.clock import ManualClock
 from restante.store.directory import Account, AccountSettings, Alias, Closures, Credential, Domain, Scram
-from restante.store.errors import Busy, Damaged, NewerSchema, StoreFailed
+from restante.store.errors import Busy, Damaged, DiskFull, NewerSchema, StoreFailed
 from restante.store.journal import Begun
 from restante.store.sqlite import directory as directory_module
 from restante.store.sqlite import directory_closures, directory_credentials
 from restante.store.sqlite.directory import SqliteDirectory
-from restante.store.sqlite.directory_schema import APPLICATION_ID, MIGRATIONS, connect, make_file, prepare
+from restante.store.sqlite.directory_schema import APPLICATION_ID, MIGRATIONS, NO_ROOM, connect, make_file, prepare
 
 
 def opened(path: Path, clock: ManualClock | None = None) -> SqliteDirectory:
@@ -179,6 +179,23 @@ def test_last_uses_are_written_at_most_once_a_minute(tmp_path: Path) -> None:
         assert await last_used(reader) == 10
         await directory.close()
         assert await last_used(reader) == 20
+
+    asyncio.run(main())
+
+
+def test_a_last_use_that_cannot_be_written_does_not_fail_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk a server that was told to stop ended with a traceback in each worker."""
+
+    async def full(_change: object) -> None:
+        raise DiskFull(*NO_ROOM)
+
+    async def main() -> None:
+        directory = opened(tmp_path / "directory.db")
+        monkeypatch.setattr(directory._touches, "_write", full)
+        await directory.touch_credential("a", 1, 10)
+        await directory.close()
 
     asyncio.run(main())
 

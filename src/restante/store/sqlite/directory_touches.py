@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol, TypeVar
 
 import apsw
@@ -41,12 +42,13 @@ class Touches:
         self._schedule()
 
     async def close(self) -> None:
-        """Write what is left. Nothing may be noted afterwards."""
+        """Write what is left, if it can be written. Nothing may be noted afterwards."""
         if self._task is not None:
             await self._task
         if self._timer is not None:
             self._timer.cancel()
-        await self.flush()
+        with suppress(StoreRefusal):  # of a full disk: a last use is no reason to fail what ends
+            await self.flush()
 
     async def flush(self) -> None:
         """Write now. What cannot be written is kept. Raises Busy."""

@@ -220,3 +220,12 @@ def test_no_header_makes_flags_or_messages_of_its_own(message: bytes, expected: 
     found = read(text, largest=2 << 20)
     assert [each.data for each in found if isinstance(each, Incoming)] == [expected or message, b"Subject: 2\n\n"]
     assert [each.flags for each in found if isinstance(each, Incoming)] == [flags, Flags()]
+
+
+@pytest.mark.parametrize("start", [b"", b"\n", b"\r\n\r\n", b"\xef\xbb\xbf\n"])
+def test_an_mbox_may_begin_with_empty_lines(start: bytes) -> None:
+    stream = io.BytesIO(start + FROM + b"S: 1\n\nb\n")
+    assert mbox.is_mbox(stream)
+    assert stream.tell() == 0
+    assert bodies(stream.getvalue()) == [b"S: 1\n\nb\n"]
+    assert not mbox.is_mbox(io.BytesIO(b"\n" * 1000))

@@ -37,6 +37,8 @@ FIRST_BLOCK, LAST_BLOCK = 16 << 10, 1 << 20
 """Octets of a body read at once: more each time."""
 BOM = b"\xef\xbb\xbf"
 EMPTY = (b"\n", b"\r\n")
+MOST_EMPTY = 100
+"""Empty lines that an mbox may begin with."""
 FROM = b"\r\nFrom "
 """As long as what has to be seen of two blocks to find a From_ line on their border."""
 
@@ -91,11 +93,11 @@ def looks_like_from_line(line: bytes, blank_before: bool, following: bytes) -> b
 
 
 def is_mbox(stream: BinaryIO) -> bool:
-    """Whether the stream begins with a From_ line. Leaves it at its start."""
+    """Whether the stream begins with a From_ line, maybe behind empty lines. Leaves it at its start."""
     head = stream.read(3)
     if head != BOM:
         stream.seek(0)
-    first = stream.readline(LINE)
+    first = next((line for _ in range(MOST_EMPTY) if (line := stream.readline(LINE)) not in EMPTY), b"")
     following = stream.readline(LINE)
     stream.seek(0)
     return looks_like_from_line(first, True, following)

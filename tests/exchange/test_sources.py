@@ -123,6 +123,15 @@ def test_a_second_folder_of_a_name_takes_no_uid_that_was_given_out(tmp_path: Pat
     asyncio.run(work())
 
 
+def test_folders_within_folders_of_other_programs(tmp_path: Path) -> None:
+    """Thunderbird's Maildir, KMail's, Maildir++, folders within folders."""
+    for number, folder in enumerate(("A.sbd/B", ".A.directory/.C.directory/D", "A", ".A.sbd", ".E.directory", "F/G")):
+        (tmp_path / folder / "cur").mkdir(parents=True)
+        (tmp_path / folder / "cur" / f"100000000{number}.M1.h:2,").write_bytes(MESSAGE)
+    names = {each.received % 10: each.mailbox for each in messages(tmp_path)}
+    assert [names[n] for n in range(6)] == ["A/B", "A/C/D", "A", "A/sbd", "E/directory", "F/G"]
+
+
 def test_messages_that_a_uidlist_lacks_are_filed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "Maildir" / "new").mkdir(parents=True)
     for number in range(20):

@@ -349,12 +349,20 @@ def _folders(tree: Tree, paths: set[str], top: str) -> list[Folder]:
 
 
 def _name_of(path: str, top: str) -> str:
-    """A maildir's mailbox name by its path: ".A.B" and "A/B" are A/B; the outermost is "" (INBOX)."""
-    below = path[len(top) :].strip("/")
+    """A maildir's mailbox name by its path: ".A.B" and "A/B" are A/B; the outermost is "" (INBOX).
+
+    So are Thunderbird's "A.sbd/B" and KMail's ".A.directory/B".
+    """
+    *above, last = path[len(top) :].strip("/").split("/")
     levels: list[str] = []
-    for part in below.split("/"):
+    for part in [*(_above(part) for part in above), last]:
         levels += part[1:].split(".") if part.startswith(".") else [part]
     return "/".join(from_disk(level) for level in levels if level)
+
+
+def _above(part: str) -> str:
+    """A folder that has others in it, without what mail programs add to its name for that."""
+    return part.removesuffix(".directory") if part.startswith(".") else part.removesuffix(".sbd")
 
 
 def flags_of(name: str, keywords: dict[str, str], more: list[str]) -> Flags:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
+import pytest
+
+from restante.accounts.login import LoginRefused
 from restante.accounts.proofs import _RECORD, ProofCache
 from restante.clock import ManualClock, system_random
+
+from .world import ANN, HERE, World, run
 
 
 def cache(clock: ManualClock, most: int = 10_000, time: float = 3600.0) -> ProofCache:
@@ -78,3 +84,21 @@ def test_a_proof_is_found_where_a_record_begins() -> None:
     found = proofs.find("anna", 1, b"x")
     assert found is not None
     assert found.number == 7
+
+
+def test_a_proof_does_not_outlive_an_account_that_is_brought_back(tmp_path: Path) -> None:
+    """As it was before a password that was proved, then given as many changes as it had."""
+
+    async def test(world: World) -> None:
+        (before,) = await world.directory.persons()
+        await world.admin.set_password("ann@example.org", "second")
+        await world.auth.password(ANN, b"second", HERE)
+        await world.directory.remove_account(before.account.id)
+        await world.directory.put_person(before)
+        await world.auth.password(ANN, b"secret", HERE)
+        await world.admin.set_password("ann@example.org", "third")
+        with pytest.raises(LoginRefused):
+            await world.auth.password(ANN, b"second", HERE)
+        await world.auth.password(ANN, b"third", HERE)
+
+    run(tmp_path, test)

@@ -339,8 +339,10 @@ class Directory(Protocol):
         ...
 
     async def put_person(self, person: Person) -> None:
-        """Add an account as a backup has it, credentials included. Raises Exists (the address or the id is in use),
-        NotFound for its domain."""
+        """Add an account as a backup has it, credentials included, but for a credential_version that it never had.
+
+        Raises Exists (the address or the id is in use), NotFound for its domain.
+        """
         ...
 
     async def fill(self, common: Common, persons: Sequence[Person]) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -353,7 +354,10 @@ class SqliteDirectory:
         return directory_backup.common(self._rows, await self.domains(), await self.aliases())
 
     async def put_person(self, person: Person) -> None:
-        await self._write(lambda db: directory_backup.put_person(db, person))
+        # A version that the account cannot have come to here before it was removed: proofs of passwords are remembered
+        # by it, those of passwords that the backup does not know among them.
+        account = replace(person.account, credential_version=int.from_bytes(self._random(7)))
+        await self._write(lambda db: directory_backup.put_person(db, replace(person, account=account)))
 
     async def fill(self, common: Common, persons: Sequence[Person]) -> None:
         await self._write(lambda db: directory_backup.fill(db, common, persons))

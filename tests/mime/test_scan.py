@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from restante.mime.model import DEFAULT_LIMITS, Limits, Part
-from restante.mime.scan import MAX_CANDIDATES, scan
+from restante.mime.scan import FEW_FIELDS, MAX_CANDIDATES, MOST_FIELDS, scan
 
 
 def crlf(text: str) -> bytes:
@@ -275,6 +275,15 @@ def test_lines_that_end_no_part_are_bounded(line: bytes) -> None:
     found = scan(data, DEFAULT_LIMITS)
     assert found.simplified
     assert found.candidates == MAX_CANDIDATES + 1
+
+
+def test_fields_of_all_parts_are_bounded_together() -> None:
+    part = b"--x\n" + b"A: b\n" * 150 + b"\nbody\n"
+    found = scan(b"Content-Type: multipart/mixed; boundary=x\n\n" + part * 40, Limits(fields=200))
+    count = [len(child.fields[b"a"]) for child in found.root.children]
+    whole = MOST_FIELDS * 200 // 150
+    assert count == [150] * whole + [FEW_FIELDS] * (40 - whole)
+    assert found.simplified
 
 
 def test_a_giant_header_is_read_up_to_its_limit_in_whole_lines() -> None:

@@ -45,6 +45,12 @@ MAX_PADDING = 998
 MAX_CANDIDATES = 200_000
 """Lines that begin like a delimiter and end no part, over the whole message, before the scan stops looking."""
 
+MOST_FIELDS = 20
+"""Headers with as many fields as `Limits.fields` allows one, that are read in a message: the shortest fields take
+thirty times their room while it is analysed. Of a part behind them `FEW_FIELDS` are read."""
+
+FEW_FIELDS = 100
+
 BRIEF_HEADERS = 32 << 10
 BRIEF_LINES = 1_000
 BRIEF_NAMED = 3 << 10
@@ -138,8 +144,8 @@ def _known_heading(block: bytes, most: int) -> _Heading | None:
 
 class _Scanner:
     __slots__ = (
-        "ascii", "before", "candidates", "data", "eight_bit", "headers", "keeps", "limits", "lines", "most_candidates",
-        "most_depth", "most_parts", "named", "own", "parts", "simplified", "unweighed", "words",
+        "ascii", "before", "candidates", "data", "eight_bit", "fields", "headers", "keeps", "limits", "lines",
+        "most_candidates", "most_depth", "most_parts", "named", "own", "parts", "simplified", "unweighed", "words",
     )  # fmt: skip
 
     def __init__(self, data: bytes, limits: Limits, before: bytes, brief: bool) -> None:
@@ -153,6 +159,7 @@ class _Scanner:
         self.eight_bit = False
         self.own: OwnHeader | None = None
         self.headers = self.lines = self.named = self.words = 0
+        self.fields = MOST_FIELDS * limits.fields
         self.most_parts = self.most_depth = self.most_candidates = self.unweighed = _ANY
         if brief:
             self.most_parts, self.most_depth, self.most_candidates = BRIEF_PARTS, BRIEF_DEPTH, BRIEF_CANDIDATES
@@ -241,16 +248,19 @@ class _Scanner:
         if not self.ascii and not self.eight_bit:
             self.eight_bit = not (block.isascii() and ascii_within(self.data, cut, body))
         if self.own is None:
-            self.own = read_header(block, self.limits.fields)
+            most = self.limits.fields
+            self.own = read_header(block, most)
             split, fields = self.own.split, self.own.fields
         else:
-            split = split_fields(block, self.limits.fields)
+            most = min(self.limits.fields, max(self.fields, FEW_FIELDS))
+            split = split_fields(block, most)
             fields = index_fields(split)
+        self.fields -= len(split)
         if weighed:
             self.named += sum([len(value) for name in _NAMING if name in fields for value in fields[name]])
             if self.named > BRIEF_NAMED:
                 raise Lengthy
-        if len(split) >= self.limits.fields:
+        if len(split) >= most:
             self.simplified = True
         return fields
 

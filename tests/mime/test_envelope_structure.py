@@ -172,6 +172,19 @@ def test_parameters_in_pieces_are_joined_up_to_a_bound() -> None:
     assert len(found) < len(data) + 9 * MOST_JOINED
 
 
+def test_nested_envelopes_tell_addresses_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand of them with 64 kB in From would be 400 MB of answers."""
+    part = b"--x\r\n\r\nFrom: Ann <ann@example.org>\r\nSubject: told\r\n\r\nbody\r\n"
+    data = b"Content-Type: multipart/digest; boundary=x\r\n\r\n" + part * 5
+    assert analyse(data).body.count(b'"ann"') == 3 * 5
+    monkeypatch.setattr("restante.mime.structure.MOST_NESTED", 200)
+    found = analyse(data)
+    assert found.body.count(b'"ann"') == 3 * 2
+    assert found.body.count(b'"told"') == 5
+    assert found.traits & Trait.SIMPLIFIED
+    assert not analyse(data.replace(b"From", b"X")).traits & Trait.SIMPLIFIED
+
+
 def test_rfc9051_7_5_2_empty_and_absent_fields() -> None:
     made = read(analyse(b"Subject:\r\nMessage-ID: \r\nFrom: a@b\r\nSender:\r\nTo:\r\nReply-To: c@d\r\n\r\n").envelope)
     from_list = [[None, None, b"a", b"b"]]

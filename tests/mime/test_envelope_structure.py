@@ -332,3 +332,10 @@ def test_rfc2183_2_a_disposition_may_have_comments(field: bytes, told: bytes) ->
 def test_rfc2183_2_8_parameters_without_a_type_are_those_of_an_attachment(field: bytes) -> None:
     found = analyse(b"Content-Disposition: %b\r\n\r\nx\r\n" % field)
     assert found.bodystructure.endswith(b' NIL ("attachment" ("filename" "x.pdf" "size" "1")) NIL NIL)')
+
+
+@pytest.mark.parametrize("field", [b'attachment filename="x.pdf"; size=1', b"attachment\tfilename=x.pdf; size=1"])
+def test_behind_a_disposition_a_semicolon_may_be_missing(field: bytes) -> None:
+    """As behind a content type."""
+    found = analyse(b"Content-Disposition: %b\r\n\r\nx\r\n" % field)
+    assert found.bodystructure.endswith(b' NIL ("attachment" ("filename" "x.pdf" "size" "1")) NIL NIL)')

@@ -145,11 +145,10 @@ def disposition(field: bytes, most: int) -> Valued:
     Parameters alone are those of an attachment, as which every unknown type counts (RFC 2183 2.8).
     """
     field = _commentless(field)
-    word, separator, rest = field.partition(b";")
-    match = _WORD(word)
+    match = _WORD(field)
     if match is None or b"=" in match[1]:  # no token: the type is missing (RFC 2183 2, RFC 2045 5.1)
         return Valued(b"attachment", _parse_parameters(field, most)) if b"=" in field else NO_VALUE
-    return Valued(match[1], _parse_parameters(rest, most) if separator else ())
+    return Valued(match[1], _parse_parameters(field[match.end() :].lstrip(), most))
 
 
 _ENCODINGS = {b"7bit": "7bit", b"8bit": "8bit", b"base64": "base64", b"quoted-printable": "quoted-printable"}

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from restante.cli.main import restante
 from restante.cli.statuses import Exit
+from restante.sync.mbox_writer import MboxWriter
 from restante.testing.server import RestanteServer
 
 from ..clients.support import program
@@ -246,6 +247,25 @@ def test_pop3(cli: Cli, server: RestanteServer, target: str) -> None:
     server.put(ANNA, message(9))
     assert "old: 1 new message " in cli("sync").stdout
     assert len(server.mail(ANNA)) == 4
+
+
+def test_pop3_into_a_folder_that_takes_no_other_file(
+    cli: Cli, server: RestanteServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As /var/mail: what is being written is noted in the data folder."""
+    box, noted, note, access = cli.folder / "mail" / "anna", [], MboxWriter._note, os.access
+    box.parent.mkdir()
+
+    def recorded(writer: MboxWriter, size: int, data: bytes) -> None:
+        noted.append(writer.journal)
+        note(writer, size, data)
+
+    monkeypatch.setattr(MboxWriter, "_note", recorded)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != box.parent and access(path, mode))
+    cli.init("old", "--pop3", f"127.0.0.1:{server.pop3}", "--no-tls", "--mbox", str(box), "--no-send")
+    assert "old: 3 new messages" in cli("sync").stdout
+    assert noted == [cli.data / "sync" / "old" / "mbox.part"]
+    assert list(box.parent.iterdir()) == [box]
 
 
 def test_mail_that_is_passed_over_is_told(cli: Cli, server: RestanteServer) -> None:

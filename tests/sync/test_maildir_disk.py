@@ -114,6 +114,17 @@ def test_a_file_that_cannot_be_read_holds_up_no_other(
     (aside,) = report.aside
     assert f"its file cur/{paths[1].name} cannot be read" in aside.reason
     assert (sync().changed, subjects(root)) == (0, [1, 2, 3, 4])
+
+    async def headers() -> list[tuple[int, bytes]]:
+        near = MaildirSide(root, tmp_path / "index.db", clock=clock)
+        await near.open()
+        try:
+            await near.places()
+            return await near.headers("INBOX", [1, 2, 3, 4])
+        finally:
+            await near.close()
+
+    assert len(asyncio.run(headers())) == 3
     monkeypatch.undo()
     clock.advance(700)
     report = sync()

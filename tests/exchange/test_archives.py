@@ -198,3 +198,20 @@ def test_messages_come_without_a_control_file_that_cannot_be_read(tmp_path: Path
     assert any(isinstance(each, Skipped) and not each.lost for each in found) == (name != "subscriptions")
     assert source.subscriptions() is None
     source.close()
+
+
+def test_a_sparse_file_of_a_tar_is_read_whole(tmp_path: Path) -> None:
+    """As GNU tar packs a file that takes less room on the disk than it has octets, a compressed one among them."""
+    first = (b"From - Mon Jun  3 12:50:27 1996\n" + MESSAGE).ljust(512, b"x")
+    last = b"x\n\nFrom - Mon Jun  3 12:50:27 1996\n" + MESSAGE
+    member = tarfile.TarInfo("a.mbox")
+    member.type, member.size = tarfile.GNUTYPE_SPARSE, 512 + len(last)
+    header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    size = 1024 + len(last)
+    header[386:482] = b"".join(b"%011o\0" % n for n in (0, 512, 1024, len(last), size, 0, 0, 0))
+    header[483:495] = b"%011o\0" % size
+    header[148:156] = b"%06o\0 " % (sum(header[:148]) + sum(b" " * 8) + sum(header[156:]))
+    (tmp_path / "a.tar").write_bytes(header + first + last.ljust(512, b"\0") + bytes(1024))
+    found = messages(tmp_path / "a.tar")
+    assert [each.data[:10] for each in found] == [b"Subject: s"] * 2
+    assert found[0].data.count(b"\0") == 512

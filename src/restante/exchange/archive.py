@@ -167,7 +167,12 @@ class TarTree(_Archive):
         return plain
 
     def open(self, file: File) -> BinaryIO:
-        member = self._tar.extractfile(self._members[file.path])
+        found = self._members[file.path]
+        if found.sparse:
+            # The map's unused places end it with (0, 0): going back to the start, the library takes that for a hole.
+            places = cast(list[tuple[int, int]], found.sparse)  # typeshed: bytes
+            found.sparse = cast(bytes, [place for place in places if place[1]])
+        member = self._tar.extractfile(found)
         if member is None:
             raise OSError(f"{file.path} has no content")
         return cast(BinaryIO, member)

@@ -76,7 +76,8 @@ class Changes(Record):
     was read, or one before. validity: of the mailbox when it was read. emails: permanent identities (EMAILID) where the
     side has them, else None. lasting: a message keeps its identity whatever is done with it; False where another
     program may give it another one (a Maildir's file names). receded: the mailbox is in a state before the
-    cursor's, so that UIDs may be other messages' by now (then it is full); restored: that is sure.
+    cursor's, so that UIDs may be other messages' by now (then it is full); restored: that is sure. grown: UIDs have
+    been given out since, which may be so again, by a server that was restored and has come further than it had been.
     """
 
     validity: str
@@ -89,6 +90,7 @@ class Changes(Record):
     lasting: bool = True
     receded: bool = False
     restored: bool = False
+    grown: bool = False
 
 
 class Outline(Value, frozen=True):

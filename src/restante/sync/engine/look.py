@@ -18,6 +18,8 @@ MOST_ASKED = 5_000
 """Messages that we added to a mailbox whose EMAILIDs are asked for."""
 SAMPLE = 100
 """Messages looked at to tell whether UIDs are other messages' now: of a mailbox the newest."""
+FEW = 3
+"""The same where nothing is known but that new mail has come: the newest that is still there is looked at."""
 
 
 class Look(Record):
@@ -54,15 +56,20 @@ async def gather(context: Context, found: list[Look], *, dry_run: bool) -> list[
     asked = [(look, end) for look in found for end in look.ends]
     await context.each(asked, ask, lambda item: (item[0].key, item[1]))
     complete = [look for look in found if len(look.changes) == len(look.ends)]
-    receded = [(look, end) for look in complete for end, changes in look.changes.items() if changes.receded]
-    if receded:
-        failed = {(look.key, end) for look, end in receded}
+    doubtful = [
+        (look, end)
+        for look in complete
+        for end, changes in look.changes.items()
+        if look.joint.known(end) is not None and (changes.receded or changes.grown)
+    ]
+    if doubtful:
+        failed = {(look.key, end) for look, end in doubtful}
 
         async def see(item: tuple[Look, End]) -> None:
             await _see_whose(context, *item)
             failed.discard((item[0].key, item[1]))
 
-        await context.each(receded, see, lambda item: (item[0].key, item[1]))
+        await context.each(doubtful, see, lambda item: (item[0].key, item[1]))
         complete = [look for look in complete if not any((look.key, end) in failed for end in look.changes)]
     void = [(look, end) for look in complete for end in look.changes if _is_void(look, end)]
     if void and not dry_run:
@@ -100,21 +107,26 @@ async def _learn_emails(context: Context, looks: list[Look]) -> None:
 async def _see_whose(context: Context, look: Look, end: End) -> None:
     """Whether UIDs that the base knows are other messages' now, by what the newest are known by: a server that was
     restored from an older state gives out again what it gave out since. Others only have lost what they knew of
-    changes, or reckon UIDNEXT by what is there. One that alters headers leaves date or size. Raises
-    MailboxUnavailable."""
+    changes, or reckon UIDNEXT by what is there. One that alters headers leaves date or size. Where nothing speaks
+    for it but that UIDs have been given out, the newest that is there decides, and another size is not enough: there
+    are servers that write headers anew. Raises MailboxUnavailable."""
     changes, messages = look.changes[end], context.state.messages
     if changes.restored:
         look.reused.add(end)
         return
-    keys = {uid: key for uid, key, *_ in messages.lines(look.key, end, changes.uids[-SAMPLE:])}
+    newest = changes.uids[-SAMPLE:] if changes.receded else messages.newest(look.key, end, FEW)
+    keys = {uid: key for uid, key, *_ in messages.lines(look.key, end, newest)}
     contents = messages.contents(list(keys.values()))
-    for outline in await context.sides[end].outlines(context.name(look.key, end), sorted(keys)):
+    outlines = await context.sides[end].outlines(context.name(look.key, end), sorted(keys))
+    for outline in outlines if changes.receded else outlines[-1:]:
         was = contents.get(keys[outline.uid])
         if was is None or outline.mark == was.mark:
             continue
         sizes = {outline.size, was.size} - {None}
-        if outline.received != was.received or len(sizes) > 1:
+        if outline.received != was.received or (changes.receded and len(sizes) > 1):
             look.reused.add(end)
+    if end in look.reused and not changes.full:
+        look.changes[end] = await context.sides[end].changes(context.name(look.key, end), None)
 
 
 def _is_void(look: Look, end: End) -> bool:

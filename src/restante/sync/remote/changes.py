@@ -68,7 +68,7 @@ class Cursor(Value, frozen=True):
 class Listing(Record):
     """All messages of a mailbox, as far as they have been listed: of the state `first`. Rows come in pages, the newest
     first, each ascending. high: UIDs up to it lack; None: nothing has been asked yet. ends: of the pages, in rows.
-    receded, restored: see `Changes`."""
+    receded, restored, grown: see `Changes`."""
 
     first: Selected | None = None
     cursor: str = ""
@@ -77,6 +77,7 @@ class Listing(Record):
     ends: list[int] = field(default_factory=list)
     receded: bool = False
     restored: bool = False
+    grown: bool = False
 
     def in_order(self) -> Rows:
         """The rows, the page with the lowest UIDs first."""
@@ -100,7 +101,7 @@ async def changes(account: Account, name: str, since: str | None) -> Changes:
                     found = await _changes(account, connection, name, raw, Cursor.of(since), listing)
                 else:
                     found = await _go_on(account, connection, name, raw, listing)
-                found.receded, found.restored = listing.receded, listing.restored
+                found.receded, found.restored, found.grown = listing.receded, listing.restored, listing.grown
                 return found
         except Lost:
             if len(listing.ends) == pages:  # no page has come since
@@ -127,6 +128,8 @@ async def _changes(
     if since is not None and _receded(selected, since):
         listing.receded = True
         listing.restored = 0 < (selected.modseq or 0) < since.modseq and _gives_less(selected, since)
+    elif since is not None and selected.validity == since.validity and selected.uidnext is not None:
+        listing.grown = since.uidnext < selected.uidnext
     if found is not None and since is not None:
         found = await _came_and_went(account, connection, name, selected, since, found)
     if found is None:

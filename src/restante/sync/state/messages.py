@@ -63,6 +63,10 @@ class Messages:
             return self._db.execute(_LINES[end], (pair,))
         return self._db.execute(_SOME_LINES[end], (pair, apsw.carray(_numbers(uids))))
 
+    def newest(self, pair: int, end: End, most: int) -> list[int]:
+        """The highest UIDs there that the pair's rows have, ascending."""
+        return sorted(uid for (uid,) in self._db.execute(_NEWEST[end], (pair, most)))
+
     def count(self, pair: int) -> int:
         """Messages of the pair that are on both sides, as far as is known."""
         return int(self._db.execute(_COUNT, (pair,)).get)
@@ -324,6 +328,7 @@ _SOME_LINES = _both("""
 SELECT m.{x}, m.key, m.{y}, m.{x}_flags, m.{y}_flags, m.odd, m.hold FROM carray(?2) AS c
 CROSS JOIN message AS m ON m.pair = ?1 AND m.{x} = c.value
 """)
+_NEWEST = _both("SELECT {x} FROM message WHERE pair = ? AND {x} NOTNULL ORDER BY {x} DESC LIMIT ?")
 _ROW = "SELECT key, pair, one, two, one_flags, two_flags, odd, hold FROM message"
 _COUNT = "SELECT count(*) FROM message WHERE pair = ? AND one NOTNULL AND two NOTNULL"
 _COUNTS = "SELECT pair, count(*) FROM message WHERE one NOTNULL AND two NOTNULL GROUP BY pair"

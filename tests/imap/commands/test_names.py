@@ -68,6 +68,23 @@ def test_the_log_says_by_addresses_who_was_let_in() -> None:
     run(scenario)
 
 
+def test_who_reads_in_the_mailbox_of_somebody_removed_is_not_sent_to_the_operator() -> None:
+    """CONTACTADMIN, "There is no such account.", would be said of his own (RFC 5530 3)."""
+
+    async def scenario(world: World) -> None:
+        await world.person("bob")
+        bob = await world.client(user=b"bob")
+        await world.person("ann")
+        await bob.ok(b"SETACL INBOX ann@example.org lr")
+        await world.add(b"1", account="id-bob")
+        ann = await world.client(b'SELECT "Other Users/bob@example.org/INBOX"', user=b"ann")
+        await world.engine.directory.remove_account("id-bob")
+        await world.engine.delete_account("id-bob")
+        assert b"T NO [NONEXISTENT] The selected mailbox" in await ann.do(b"COPY 1 INBOX")
+
+    run(scenario)
+
+
 def test_the_longest_name_may_be_sent_decomposed() -> None:
     assert mailbox_name("\u03c9\u0313\u0342\u0345" * LONGEST) == "\u1fa6" * LONGEST
     assert mailbox_pattern("e\u0301" * LONGEST) == "\u00e9" * LONGEST

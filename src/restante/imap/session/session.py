@@ -22,7 +22,7 @@ from ...clock import Clock
 from ...config.model import ImapTable, LimitsTable
 from ...connection import AccountClosed, Connection, ConnectionLost, OpenerClosed, ReadTimeout, ServerStopping
 from ...errors import Refusal
-from ...store.errors import NoSuchAccount, cause_of
+from ...store.errors import NoSuchAccount, SourceGone, cause_of
 from ...store.interface import Engine
 from ...store.past import Past
 from ..commands.table import TABLE, Entry
@@ -347,6 +347,8 @@ class ImapSession(Standing):
         except BadCommand as bad:
             return Reply(line_text(bad.text), bad.code, Answer.BAD)
         except Refusal as refusal:
+            if isinstance(refusal, NoSuchAccount) and self.place is not None and not self.place.own:
+                refusal = SourceGone("The selected mailbox has been deleted.")  # with its owner
             self._note_fault(refusal, type(command).__name__)
             return reply_to(refusal, try_create=entry.files_mail)
 

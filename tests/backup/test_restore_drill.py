@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -382,7 +383,7 @@ def test_the_command_says_what_came_of_it_and_status_remembers(
     said = restante_(*at, "drill", "--messages", "2", "--seed", "5")
     assert "1 account, 2 messages" in said
     assert "All that came back is what was saved." in said
-    assert "All of it would take about 0 s. The sample's number is 5." in said
+    assert re.search(r"All of it would take about \d+ s\. The sample's number is 5\.", said)
     monkeypatch.setattr(backup_drill, "LEAST_SHARE", 0.9)
     said = restante_(*at, "drill", "--messages", "2", "--seed", "5")
     assert "\nThe sample's number is 5." in said, "two messages say nothing of many"

@@ -41,7 +41,7 @@ def test_a_text_of_made_up_characters_is_looked_at_and_not_indexed(tmp_path: Pat
     process that fills the index began with them again each time it had been killed for it."""
     installation = Installation("sqlite", tmp_path / "data")
     index = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.index"
-    made_up = "".join(map(chr, random.Random(1).choices(range(0x4E00, 0x9FFF), k=150_000)))
+    made_up = "".join(map(chr, random.Random(1).choices(range(0x4E00, 0x9FFF), k=400_000)))
 
     async def scene(engine: Engine, store: Store) -> None:
         box = await inbox(store)

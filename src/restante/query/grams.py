@@ -17,9 +17,10 @@ from dataclasses import dataclass
 MOST_PIECES = 8
 """Pieces of one needle that are looked up: more of them cost more than they sort out."""
 
-MOST_DISTINCT = 100_000
-"""Distinct trigrams of a text that an index takes: more than any mail has that somebody wrote, but for a whole book in
-Chinese. FTS5 holds all of one text in memory at once, some 200 octets each: 8 million made-up ones took 3.7 GB."""
+MOST_DISTINCT = 300_000
+"""Distinct trigrams of a text that an index takes: more than a file in uuencode has (64 letters), and than any mail
+that somebody wrote, but for a whole book in Chinese. FTS5 holds all of one text in memory at once, some 200 octets
+each: 8 million made-up ones took 3.7 GB."""
 
 _STRETCH = 1 << 14
 """Characters that are cut into pieces at once."""
@@ -55,7 +56,7 @@ def pairs(text: str) -> set[str]:
 
 def is_varied(text: str) -> bool:
     """Whether a text has more distinct trigrams than `MOST_DISTINCT`. Cost: for most, a look at its length."""
-    if len(text) <= MOST_DISTINCT or text.isascii():  # folded ASCII has less than 100 characters
+    if len(text) <= MOST_DISTINCT:
         return False
     found: set[str] = set()
     for start in range(0, len(text), _STRETCH):

@@ -62,6 +62,14 @@ def normalise_address(text: str) -> Address:
     return Address(f"{shown}@{domain}", local, domain)
 
 
+def kept_form(text: str) -> str:
+    """The address that `text` names, as it is kept; what is none (an account's id, "postmaster") as it is."""
+    try:
+        return normalise_address(text).address
+    except BadAddress:
+        return text
+
+
 def _local(text: str) -> str:
     """The meaning of a local part: a dot-string as it is, a quoted string without its quotes."""
     if text.startswith('"'):

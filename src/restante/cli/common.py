@@ -232,12 +232,9 @@ class AddressType(click.ParamType[str]):
     name = "address"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from ..accounts.address import BadAddress, normalise_address
+        from ..accounts.address import kept_form
 
-        try:
-            return normalise_address(str(value)).address
-        except BadAddress:
-            return str(value)
+        return kept_form(str(value))
 
 
 @dataclass(frozen=True, slots=True)

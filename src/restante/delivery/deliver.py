@@ -13,12 +13,11 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 
 import structlog
 
-from ..accounts.address import BadAddress, normalise_address
+from ..accounts.address import kept_form
 from ..analysts.one import normalised
 from ..clock import Clock, SystemClock
 from ..config.model import AccountsTable, DeliveryTable
@@ -233,9 +232,7 @@ Meant = tuple[str, tuple[tuple[str, str], ...]]
 
 def _meant(address: str, targets: Sequence[Target]) -> Meant:
     """Equal for recipients that differ in spelling alone (Ann@Example.org): MTAs ask for each, and people want one."""
-    with suppress(BadAddress):  # "postmaster" without a domain
-        address = normalise_address(address).address
-    return fold_address(address), tuple((target.account, target.mailbox) for target in targets)
+    return fold_address(kept_form(address)), tuple((target.account, target.mailbox) for target in targets)
 
 
 def _digest(data: bytes) -> bytes:

@@ -14,7 +14,7 @@ import asyncio
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ...accounts.address import BadAddress, normalise_address
+from ...accounts.address import kept_form
 from ...accounts.login import Admitted, Authenticator, Peer
 from ...config.model import ImapTable, LimitsTable
 from ...connection import Connection
@@ -146,9 +146,9 @@ class Standing(Talk):
     def sets_quota(self) -> bool:
         """Whether this account may change quotas, as configured."""
         admins = self.config.quota_admins
-        return (
-            bool(admins) and self.account is not None and (fold_address(self.account.address) in map(_folded, admins))
-        )
+        if not admins or self.account is None:
+            return False
+        return fold_address(self.account.address) in [fold_address(kept_form(each)) for each in admins]
 
     def logged_in(self, admitted: Admitted) -> None:
         """Enter the authenticated state. Raises Refusal where the account has too many connections."""
@@ -261,14 +261,6 @@ class Standing(Talk):
         """End a wait that asked for changes: there may be something to tell."""
         if self.waiting is not None and not self.waiting.expired():
             self.waiting.reschedule(asyncio.get_running_loop().time())
-
-
-def _folded(address: str) -> str:
-    """An address that a person wrote, as addresses of accounts are compared; "" for what is none."""
-    try:
-        return fold_address(normalise_address(address).address)
-    except BadAddress:
-        return ""
 
 
 @lru_cache(maxsize=4)

@@ -29,16 +29,6 @@ class Opened(Value, frozen=True):
     largest: int = LARGEST
 
 
-def kept_address(account: str) -> str:
-    """An address in the form in which stores keep it; an account's id, and what is none, as it is."""
-    from ...accounts.address import BadAddress, normalise_address
-
-    try:
-        return normalise_address(account).address
-    except BadAddress:
-        return account
-
-
 def open_local(
     data: Path,
     account: str,
@@ -52,7 +42,9 @@ def open_local(
     configured; one with the defaults if None. Neither fills what search keeps: that is for the server, or the search
     that comes first. spelling: shared with the other side.
     """
-    account = kept_address(account)
+    from ...accounts.address import kept_form  # late: who syncs with no store needs none of it
+
+    account = kept_form(account)
     stamps: Stamps = {}
 
     def look() -> Glance | None:

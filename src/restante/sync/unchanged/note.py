@@ -79,7 +79,7 @@ def _record(
     here = _here(taken, table.send.outbox if table.send.smtp else "")
     if here is None:
         return None
-    from ..local.opening import kept_address
+    from ...accounts.address import kept_form
 
     server = source_of(table)
     answers = counted([b"* %b %b" % answer for answer in heard.answers])
@@ -95,7 +95,7 @@ def _record(
             "own_data": copies.data is not None,
             "state_stamp": state_stamp,
             "sends": bool(table.send.smtp),
-            "account": kept_address(table.store),
+            "account": kept_form(table.store),
             **here,
             "files": {} if any(_racy(each, loaded) for each in files.values()) else files,
             "host": server.host,

@@ -68,6 +68,11 @@ def in_envelope(needle: str, field: str) -> bool:
     return needle in one_blank.replace('" ', " ").replace(' "', " ").replace('"@', "@")
 
 
+def in_field(needle: str, field: str) -> bool:
+    """Whether a header field holds it as it was written, or as it is shown, with one blank between words."""
+    return needle in field or needle in re.sub(r"[ \t]+", " ", field)
+
+
 def holds(message: Message, query: Query) -> bool:
     """What the words mean, without any store."""
     text, body = text_of(message)
@@ -83,16 +88,16 @@ def holds(message: Message, query: Query) -> bool:
         case Contains(Field.FROM, needle):
             return fold(needle) in text.sender or in_envelope(fold(needle), text.sender)
         case Contains(Field.SUBJECT, needle):
-            return fold(needle) in text.subject
+            return in_field(fold(needle), text.subject)
         case Contains(Field.BODY, needle):
             return fold(needle) in body.partition(PART_HEADERS)[0]
         case Contains(Field.TEXT, needle):
-            return fold(needle) in body or fold(needle) in text.header
+            return fold(needle) in body or in_field(fold(needle), text.header)
         case HeaderContains("subject", needle):
-            return fold(needle) in text.subject
+            return in_field(fold(needle), text.subject)
         case HeaderContains(name, needle):
             lines = [line.partition(":") for line in text.header.split("\n")]
-            return any(head == fold(name) and fold(needle) in value for head, _, value in lines)
+            return any(head == fold(name) and in_field(fold(needle), value) for head, _, value in lines)
     raise TypeError(query)
 
 

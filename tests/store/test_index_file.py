@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import subprocess
 import sys
 from array import array
@@ -19,7 +20,7 @@ from restante.store.errors import DiskFull
 from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode, Identity
 from restante.store.rights import parse_rights
-from restante.store.sqlite import search
+from restante.store.sqlite import page_checksums, search
 from restante.store.sqlite.account import SqliteStore
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.index import Index, discard
@@ -65,6 +66,64 @@ def test_an_index_that_another_process_removed_is_made_again(tmp_path: Path) -> 
         assert _indexed(index) == len(ENGLISH)
 
     asyncio.run(installation.play(scene, index_from=1))
+
+
+@pytest.mark.skipif(not page_checksums.available(), reason="this build of apsw brings no checksums of pages")
+def test_a_bit_that_rots_hides_no_message(tmp_path: Path) -> None:
+    """Wherever it is in the file, and the doctor finds it."""
+    installation = Installation("sqlite", tmp_path / "data")
+    index = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.index"
+    chance = random.Random(7)
+    texts = ["".join(chance.choices("abcdefghijklmnop ", k=900)) for _ in range(29)]
+    words = [text[at : at + 4] for text in texts for at in (100, 500)]
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(engine, SqliteEngine)
+        box = await fill(store, [("", "", text, False) for text in texts])
+        await filled(store)
+        wanted = [[uid for uid, text in enumerate(texts, 1) if word in text] for word in words]
+        good = index.read_bytes()
+        places = [chance.randrange(start, start + 4_096) for start in range(0, len(good), 4_096) for _ in range(2)]
+        found_by_doctor = 0
+        for place in places:
+            engine.indexes.forget({ACCOUNT})
+            discard(index, engine.locks)
+            index.write_bytes(good[:place] + bytes([good[place] ^ 1 << chance.randrange(8)]) + good[place + 1 :])
+            found_by_doctor += "search-index" in await findings(store, repair=False)
+            assert [list(await store.search(box, body(word), ALL)) for word in words] == wanted, place
+        assert found_by_doctor == len(places)
+
+    asyncio.run(installation.play(scene, index_from=1))
+
+
+@pytest.mark.skipif(not page_checksums.available(), reason="this build of apsw brings no checksums of pages")
+@pytest.mark.parametrize("first", [True, False], ids=["with-then-without", "without-then-with"])
+def test_an_index_is_made_again_where_its_checksums_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    """Another build of apsw may bring no shim: it would write pages without them."""
+    installation = Installation("sqlite", tmp_path / "data")
+    index = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.index"
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(engine, SqliteEngine)
+        monkeypatch.setattr(page_checksums, "available", lambda: first)
+        box = await fill(store)
+        assert _reserved(index) == (8 if first else 0)
+        engine.indexes.forget({ACCOUNT})
+        monkeypatch.setattr(page_checksums, "available", lambda: not first)
+        assert list(await store.search(box, body("number 7"), ALL)) == [7]
+        await filled(store)
+        assert _indexed(index) == len(ENGLISH)
+        assert _reserved(index) == (0 if first else 8)
+        assert list(await store.search(box, body("number 7"), ALL)) == [7]
+
+    asyncio.run(installation.play(scene, index_from=1))
+
+
+def _reserved(index: Path) -> int:
+    """Octets of each page that are kept for a checksum (the file's format, 1.3.4)."""
+    return index.read_bytes()[20]
 
 
 async def filled(store: Store) -> None:
@@ -250,7 +309,7 @@ def test_doctor_finds_an_index_that_is_wrong_and_discards_it(tmp_path: Path) -> 
         while await store.fill_search():
             pass
         for statement in ("DELETE FROM doc WHERE email = 3", "UPDATE doc SET checksum = 1 WHERE email = 4"):
-            db = apsw.Connection(str(index))
+            db = page_checksums.connect(index)
             db.execute(statement)
             db.close()
             assert await findings(store, repair=False) == ["search-index"]
@@ -276,7 +335,7 @@ def test_doctor_finds_nothing_where_a_filler_goes_on_meanwhile(tmp_path: Path, m
             nonlocal ended
             ended += 1
             end(self)
-            other = apsw.Connection(str(index))
+            other = page_checksums.connect(index)
             other.execute("UPDATE doc SET checksum = checksum + 1 WHERE email = 9")
             other.close()
 

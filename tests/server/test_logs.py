@@ -6,16 +6,18 @@ import asyncio
 import errno
 import io
 import json
+import logging
 import os
 import sys
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
+import structlog
 
 from restante.clock import ManualClock
 from restante.server.channel import Channel, ChannelHost
-from restante.server.logs import make_logger
+from restante.server.logs import adopt_logs, make_logger
 from restante.server.services import Service
 
 HOSTILE = 'a\r\n2026-01-01T00:00:00Z info auth failed rip=192.0.2.9\x00\x1b[2J\u2028 "x" \\ é'
@@ -40,6 +42,28 @@ def test_the_line_that_fail2ban_waits_for() -> None:
     out = io.StringIO()
     make_logger("info", "plain", ManualClock(), out).info("auth failed", rip="192.0.2.1", id="abc", protocol="imap")
     assert out.getvalue() == "2027-01-15T08:00:00.000Z info auth failed rip=192.0.2.1 id=abc protocol=imap\n"
+
+
+def test_what_rooms_log_through_logging_is_a_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    ours = logging.getLogger("restante")
+    monkeypatch.setattr(ours, "handlers", [])
+    before = structlog.get_config()
+    try:
+        adopt_logs("warning", "plain", ManualClock(), out)
+    finally:
+        structlog.configure(**before)
+    log = logging.getLogger("restante.store.sqlite.indexes")
+    log.info("left out")
+    log.warning("index %s", HOSTILE)
+    try:
+        raise OSError(HOSTILE)
+    except OSError:
+        log.exception("failed")
+    first, second = out.getvalue().splitlines()
+    assert first.startswith("2027-01-15T08:00:00.000Z warning index a??2026-01-01T00:00:00Z info auth failed rip?")
+    assert second.startswith("2027-01-15T08:00:00.000Z error failed fault=OSError traceback=")
+    assert second.endswith(' test_what_rooms_log_through_logging_is_a_line_too | OSError"')
 
 
 def test_an_instant_has_its_milliseconds_and_may_come_along() -> None:

@@ -69,7 +69,7 @@ def test_an_index_that_another_process_removed_is_made_again(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(not page_checksums.available(), reason="this build of apsw brings no checksums of pages")
-def test_a_bit_that_rots_hides_no_message(tmp_path: Path) -> None:
+def test_a_bit_that_rots_hides_no_message(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Wherever it is in the file, and the doctor finds it."""
     installation = Installation("sqlite", tmp_path / "data")
     index = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.index"
@@ -85,13 +85,19 @@ def test_a_bit_that_rots_hides_no_message(tmp_path: Path) -> None:
         good = index.read_bytes()
         places = [chance.randrange(start, start + 4_096) for start in range(0, len(good), 4_096) for _ in range(2)]
         found_by_doctor = 0
+        told: list[str] = []
         for place in places:
             engine.indexes.forget({ACCOUNT})
             discard(index, engine.locks)
             index.write_bytes(good[:place] + bytes([good[place] ^ 1 << chance.randrange(8)]) + good[place + 1 :])
             found_by_doctor += "search-index" in await findings(store, repair=False)
+            caplog.clear()
             assert [list(await store.search(box, body(word), ALL)) for word in words] == wanted, place
+            told += [record.getMessage() for record in caplog.records]
+            assert len(caplog.records) == (not index.exists()), place
         assert found_by_doctor == len(places)
+        assert len(told) > len(places) // 2  # the others were not met by these searches
+        assert all(line.startswith(f"the search index {index.name} is damaged, and is made again: ") for line in told)
 
     asyncio.run(installation.play(scene, index_from=1))
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import re
 import sys
@@ -58,9 +59,11 @@ def make_logger(level: str, form: str, clock: Clock, stream: TextIO | None = Non
 
 
 def adopt_logs(level: str, form: str, clock: Clock, stream: TextIO | None = None) -> None:
-    """Let rooms that log through `structlog.get_logger` (delivery, demo) write as `make_logger` does.
+    """Let rooms that log through `structlog.get_logger` (delivery, demo), or `logging` (the store, which programs open
+    that have no time to load structlog), write as `make_logger` does.
 
-    Global, so for a program of ours alone: without it structlog would write to standard output in colours.
+    Global, so for a program of ours alone: without it structlog would write to standard output in colours, and logging
+    the message alone to standard error.
     """
     processor = _processor(form, clock)
     lines = Lines(processor, stream)
@@ -70,6 +73,22 @@ def adopt_logs(level: str, form: str, clock: Clock, stream: TextIO | None = None
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
+    logging.getLogger("restante").handlers = [_Handler(processor, lines, LEVELS[level])]
+
+
+class _Handler(logging.Handler):
+    """Writes what is logged through `logging`: the message is the event."""
+
+    def __init__(self, render: Render, lines: Lines, level: int) -> None:
+        super().__init__(level)
+        self._render = render
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, Any] = {"event": record.getMessage()}
+        if record.exc_info:
+            fields["fault"] = record.exc_info[1]
+        self._lines.msg(self._render(None, record.levelname.lower(), fields))
 
 
 class Lines:

@@ -9,6 +9,7 @@ leaves it to the other. What fails here is tried again by the housekeeping, whos
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from collections.abc import Set as AbstractSet
@@ -25,6 +26,8 @@ from .handles import READER_WAIT, connect
 from .index import FILL, Index, NoIndex, discard, is_damage
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 MOST = 32
 """Indexes kept open for searching."""
@@ -109,7 +112,7 @@ class Indexes:
         """Let go of an index that cannot be read; remove it where it is damaged, since it can be made again."""
         self.forget({account})
         if is_damage(error):
-            discard(self._path(account), self._locks)
+            _give_up(self._path(account), self._locks, error)
 
     def learn(self, account: str, upto: int) -> None:
         """Note how far an index is complete."""
@@ -192,12 +195,19 @@ def _tended(account: Path, path: Path, locks: Path, work: Callable[[apsw.Connect
     except apsw.Error as error:
         if not is_damage(error):
             raise
-        discard(path, locks)
+        _give_up(path, locks, error)
         return None
     finally:
         db.close(True)
         if not account.exists():  # deleted meanwhile
             discard(path, locks)
+
+
+def _give_up(path: Path, locks: Path, error: apsw.Error) -> None:
+    """Remove a damaged index, which is made again; say so, since whose disk forgets should know it."""
+    if not isinstance(error, apsw.FormatError):  # of another version: nothing has happened to it
+        _log.warning("the search index %s is damaged, and is made again: %s", path.name, error)
+    discard(path, locks)
 
 
 def waiting(db: apsw.Connection, upto: int, most: int) -> int:

@@ -35,7 +35,8 @@ from ..store.directory import (
 from ..store.errors import StoreRefusal
 from ..store.interface import Engine
 from ..store.model import INBOX
-from .address import normalise_address, normalise_domain
+from ..store.rights import NEGATIVE
+from .address import Address, BadAddress, normalise_address, normalise_domain
 from .imported_hashes import normal_form
 from .passwords import hash_app_password, hash_password, new_app_password
 
@@ -149,7 +150,7 @@ class Admin:
 
     async def check_new(self, address: str) -> None:
         """Whether an account of this address may be added. Raises BadAddress, Exists, NotFound for the domain."""
-        parsed = normalise_address(address)
+        parsed = _new_account(address)
         await self._local_domain(parsed.domain)
         await self._check_free(parsed.address)
 
@@ -172,7 +173,7 @@ class Admin:
         hash: see `set_hash`, instead of a password.
         Raises BadAddress, BadPassword, BadSetting, Exists, NotFound for the domain, and what the store refuses.
         """
-        parsed = normalise_address(address)
+        parsed = _new_account(address)
         if password is not None:
             check_password(password)
         if hash is not None:
@@ -495,6 +496,17 @@ def check_hash(hash: str) -> str:
             "Known are {ARGON2ID}, {BLF-CRYPT}, {SHA512-CRYPT}, {PBKDF2}, {PBKDF2-SHA256}, {SSHA512}, {SSHA256} and"
             " {SSHA}. Quote it, or the shell takes $ out.",
         ) from error
+
+
+def _new_account(address: str) -> Address:
+    """Where it may be that of a new account. Raises BadAddress."""
+    parsed = normalise_address(address)
+    if parsed.address.startswith(NEGATIVE):
+        raise BadAddress(
+            "An account's address cannot begin with a minus: lists of rights take it for rights that are withheld.",
+            "Give the account another address, and make this one an alias of it.",
+        )  # RFC 4314 2
+    return parsed
 
 
 def _check_quota(quota: int | None) -> None:

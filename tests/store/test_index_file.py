@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from array import array
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import apsw
 import pytest
 
 from restante.mime.analyse import analyse
-from restante.query.language import And, Fuzzy, HeaderContains, Not, Or, Uids
+from restante.mime.fold import fold
+from restante.query.language import And, Contains, Field, Fuzzy, HeaderContains, Not, Or, Uids
 from restante.store.errors import DiskFull
 from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode, Identity
@@ -23,7 +25,7 @@ from restante.store.rights import parse_rights
 from restante.store.sqlite import page_checksums, search
 from restante.store.sqlite.account import SqliteStore
 from restante.store.sqlite.engine import SqliteEngine
-from restante.store.sqlite.index import Index, discard
+from restante.store.sqlite.index import Index, asking, discard
 from restante.store.sqlite.indexes import Filler
 from tests.engines.making import ACCOUNT, ALL, Installation, inbox, new
 from tests.engines.test_search_index import ENGLISH, body, filed, fill, findings
@@ -349,6 +351,28 @@ def test_doctor_finds_nothing_where_a_filler_goes_on_meanwhile(tmp_path: Path, m
         assert await findings(store, repair=False) == []
         monkeypatch.undo()
         assert ended == 1
+
+    asyncio.run(installation.play(scene, index_from=1))
+
+
+def test_an_index_tells_a_phrase_across_a_fold_from_its_words(tmp_path: Path) -> None:
+    """A phrase of words that every header has is not looked for in every header."""
+    installation = Installation("sqlite", tmp_path / "data")
+    subjects = ("about the\r\n\tyear", "what is about the year", "about   the   year", "about a budget for the year")
+
+    async def scene(engine: Engine, store: Store) -> None:
+        assert isinstance(engine, SqliteEngine)
+        box = await inbox(store)
+        for subject in subjects:
+            octets = f"Subject: {subject}\r\n\r\nthe budget\r\n".encode()
+            await store.append(box, [replace(await new(store, octets), analysis=analyse(octets))])
+        await filled(store)
+        question = asking(fold("about the"))
+        assert question is not None
+        with closing(apsw.Connection(str(engine.path(ACCOUNT)))) as db, engine.indexes.reading(ACCOUNT, db) as index:
+            assert index.emails(question, 0, index.upto, 10) == array("q", [1, 2, 3])
+        for where in (Field.TEXT, Field.SUBJECT):
+            assert list(await store.search(box, Contains(where, "about the"), ALL)) == [1, 2, 3]
 
     asyncio.run(installation.play(scene, index_from=1))
 

@@ -67,15 +67,9 @@ def is_varied(text: str) -> bool:
     return False
 
 
-def trigrams(needle: str, *, blanks: bool = True) -> list[str]:
-    """At most MOST_PIECES trigrams of a needle, spread over it; none of one with less than three characters in a row.
-
-    blanks: whether some may have a blank in them. A header field that is shown with the needle may have another one
-    there (a tab, or several).
-    """
+def trigrams(needle: str) -> list[str]:
+    """At most MOST_PIECES trigrams of a needle, spread over it; none of one with less than three characters."""
     starts: Sequence[int] = range(len(needle) - 2)
-    if not blanks and " " in needle:
-        starts = [at for at in starts if " " not in needle[at : at + 3]]
     if len(starts) > MOST_PIECES:
         starts = [starts[i * (len(starts) - 1) // (MOST_PIECES - 1)] for i in range(MOST_PIECES)]
     return list(dict.fromkeys(needle[at : at + 3] for at in starts))

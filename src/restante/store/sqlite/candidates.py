@@ -11,7 +11,6 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from typing import TypeVar
 
 import apsw
@@ -43,7 +42,8 @@ class Leaf:
         self.emails = emails
         self.upto = upto
         self.whole = whole
-        """Candidates that were read hold the needle for certain, in header or body: it is a single piece."""
+        """Candidates that were read hold the needle for certain, in body or header, as written or shown: it is a single
+        piece."""
         self.unread = unread
         self._sets: dict[int, frozenset[int]] = {}
 
@@ -59,16 +59,8 @@ class Leaf:
         return email in held
 
 
-class Asked(Enum):
-    """What a text may have of a needle."""
-
-    EXACT = "the needle as it is"
-    SHOWN = "the needle, with any blanks where it has one"
-    FUZZY = "something close to it"
-
-
-Lookup = Callable[[str, Asked], Leaf | None]
-"""A folded needle -> what the index says, None where it cannot tell."""
+Lookup = Callable[[str, bool], Leaf | None]
+"""A folded needle, whether something close to it is meant -> what the index says, None where it cannot tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +144,12 @@ class Lookups:
         """What the needles come to together, where whoever asked has worked it out: see `Compiler.candidates`."""
         self._state: str | None = None
         self._unread: frozenset[int] | None = None
-        self._leaves: dict[tuple[str, Asked], Leaf | array[int] | None] = {}
+        self._leaves: dict[tuple[str, bool], Leaf | array[int] | None] = {}
         """By needle: what is known, what has been read so far, or nothing yet."""
 
-    def about(self, needle: str, asked: Asked) -> Leaf | None:
-        """Emails that may hold what is asked of this needle."""
-        if asked is Asked.SHOWN and " " not in needle:
-            asked = Asked.EXACT
-        found = self._leaves.setdefault((needle, asked), array("q"))
+    def about(self, needle: str, fuzzy: bool) -> Leaf | None:
+        """Emails that may hold this needle, or something close to it."""
+        found = self._leaves.setdefault((needle, fuzzy), array("q"))
         return found if isinstance(found, Leaf) else None
 
     def read(self, index: Candidates, most: int) -> bool:
@@ -172,12 +162,12 @@ class Lookups:
             self._unread = index.unread(self.upto)
             if self._unread is None:
                 return self._forget()
-        for (needle, asked), found in self._leaves.items():
+        for (needle, fuzzy), found in self._leaves.items():
             if not isinstance(found, array):
                 continue
-            question = _question(needle, asked)
+            question = _question(needle, fuzzy)
             if question is None:
-                self._leaves[needle, asked] = None
+                self._leaves[needle, fuzzy] = None
                 continue
             more = index.emails(question, found[-1] if found else 0, self.upto, most)
             if more is None:
@@ -186,10 +176,10 @@ class Lookups:
             most -= len(more)
             if most <= 0:
                 return True
-            whole = asked is Asked.EXACT and len(needle) == 3
+            whole = not fuzzy and len(needle) == 3
             if self._unread:
                 found = array("q", sorted(self._unread.union(found)))
-            self._leaves[needle, asked] = Leaf(found, self.upto, whole=whole, unread=self._unread)
+            self._leaves[needle, fuzzy] = Leaf(found, self.upto, whole=whole, unread=self._unread)
         return False
 
     def _forget(self) -> bool:
@@ -199,10 +189,10 @@ class Lookups:
         return False
 
 
-def _question(needle: str, asked: Asked) -> Question | None:
+def _question(needle: str, fuzzy: bool) -> Question | None:
     if not _UNTOLD.isdisjoint(needle):
         return None
-    return _close(needle) if asked is Asked.FUZZY else asking(needle, blanks=asked is Asked.EXACT)
+    return _close(needle) if fuzzy else asking(needle)
 
 
 def _close(needle: str) -> Question | None:

@@ -53,7 +53,7 @@ from ...query.language import (
     Within,
 )
 from ..model import FlagTable
-from .candidates import Asked, Joined, Leaf, Lookup
+from .candidates import Joined, Leaf, Lookup
 from .conditions import FALSE, TRUE, Sql, balanced, dated, is_seen, lists_uids, told, uid_condition
 from .everywhere import Everywhere
 from .shown import envelope_holds, field_holds, raw_forms
@@ -209,9 +209,7 @@ class Compiler:
             case Placed() | EmailHas() | ThreadHas():
                 return self._everywhere.emails[query]
             case Contains(_, text) | HeaderContains(_, text) if text:
-                exact = isinstance(query, Contains) and query.field is Field.BODY
-                asked = Asked.FUZZY if fuzzy else Asked.EXACT if exact else Asked.SHOWN
-                leaf = self._lookup(fold(text), asked)
+                leaf = self._lookup(fold(text), fuzzy)
                 return None if leaf is None else leaf.emails
             case _:
                 return None
@@ -269,16 +267,18 @@ class Compiler:
             return self._fuzzy_texts(where, needle)
         self.wanted.keys += 1
         raw = needle.encode("utf-8")
-        leaf = self._lookup(needle, Asked.EXACT)
+        leaf = self._lookup(needle, False)
         if where is Field.BODY:
             return Python(_first_asked(leaf, lambda texts: texts.in_body(raw)), TRUE)
         whole = leaf is not None and leaf.whole
-        exactly = _first_asked(leaf, lambda texts: raw in texts.header or raw in texts.body, whole=whole)
-        shown = self._lookup(needle, Asked.SHOWN)
-        if " " not in needle:
-            return Python(exactly, TRUE)
+        if b" " not in raw:
+            return Python(_first_asked(leaf, lambda texts: raw in texts.header or raw in texts.body, whole=whole), TRUE)
         self.wanted.keys += 1
-        return Python(_any_of([exactly, _first_asked(shown, lambda texts: raw in texts.even_header)]), TRUE)
+
+        def holds(texts: Texts) -> bool:
+            return raw in texts.header or raw in texts.body or raw in texts.even_header
+
+        return Python(_first_asked(leaf, holds, whole=whole), TRUE)
 
     def _header(self, name: str, text: str) -> Test:
         """Lines of the folded header are "name: value", a field a line (mime's SearchText.header)."""
@@ -294,7 +294,7 @@ class Compiler:
                 return True
             return b" " in needle and _line_holds(texts.even_header, start, needle)
 
-        return Python(_first_asked(self._lookup(needle_text, Asked.SHOWN) if needle else None, holds), TRUE)
+        return Python(_first_asked(self._lookup(needle_text, False) if needle else None, holds), TRUE)
 
     def _field_matches(self, query: FieldMatches) -> Python:
         """The raw header decides, of messages that the index does not rule out."""
@@ -319,7 +319,7 @@ class Compiler:
 
     def _leaves(self, needles: Sequence[str]) -> list[Leaf] | None:
         """What the index says of each; None where it cannot tell of one."""
-        leaves = [leaf for each in needles if (leaf := self._lookup(each, Asked.EXACT)) is not None]
+        leaves = [leaf for each in needles if (leaf := self._lookup(each, False)) is not None]
         return leaves if len(leaves) == len(needles) else None
 
     def _fuzzy_column(self, column: str, needle: str) -> Python:
@@ -334,7 +334,7 @@ class Compiler:
 
     def _fuzzy_texts(self, where: Field, needle: str) -> Python:
         close = closeness(needle)
-        leaf = self._lookup(needle, Asked.FUZZY)
+        leaf = self._lookup(needle, True)
         columns = [self._text_column(column) for column in _COLUMNS.values()] if where is Field.TEXT else []
         self.tests += (1 + len(columns)) * close.pieces // _PIECES
         self.wanted.keys += close.pieces + 1

@@ -37,6 +37,7 @@ from ...query import grams
 from ..model import Finding
 from . import page_checksums
 from .content import LARGEST_TEXT, decode
+from .shown import differently_shown
 from .values import typed
 
 APPLICATION_ID = 0x52535449  # "RSTI"
@@ -89,12 +90,12 @@ Question = tuple[str, str]
 """(table, FTS5 expression)."""
 
 
-def asking(needle: str, *, blanks: bool = True) -> Question | None:
-    """The question for emails that may hold a folded needle; None where it is too short to tell. blanks: as they are;
-    otherwise where a blank of the needle is, a text may have any."""
+def asking(needle: str) -> Question | None:
+    """The question for emails that may hold a folded needle, in a header field as it is written or shown, or in a body;
+    None where it is too short to tell."""
     if grams.is_pair(needle):
         return "pairs", _quoted([needle], "AND")
-    pieces = grams.trigrams(needle, blanks=blanks)
+    pieces = grams.trigrams(needle)
     return ("words", _quoted(pieces, "AND")) if pieces else None
 
 
@@ -219,7 +220,8 @@ class Index:
         for email, header, body in rows:
             if body is None or length >= left:
                 break  # where its text is not made yet: an index has no holes
-            text = grams.without_nul(f"{_text(header)}\n{_text(body) if body else _UNREAD}")
+            head = _text(header)
+            text = grams.without_nul(f"{head}\n{_text(body) if body else _UNREAD}\n{differently_shown(head)}")
             length += len(text)
             if grams.is_varied(text):
                 text = _UNREAD

@@ -28,7 +28,7 @@ from ...query.language import Contains, FieldMatches, HeaderContains, Query
 from ..interface import ComeTo
 from ..model import FlagTable, Scored, UidRanges
 from . import bodies, by_flags
-from .candidates import Asked, Lookups, emails_of
+from .candidates import Lookups, emails_of
 from .compile import EMAIL, UID, Compiler, Python, Row, Test
 from .conditions import TRUE, Sql, SqlValue, balanced, uid_condition, within_edges
 from .everywhere import Everywhere, emails_everywhere
@@ -408,7 +408,7 @@ def has_texts(query: Query) -> bool:
     return any(isinstance(leaf, Contains | HeaderContains | FieldMatches) for leaf in leaves(query))
 
 
-def _no_index(_needle: str, _asked: Asked) -> None:
+def _no_index(_needle: str, _fuzzy: bool) -> None:
     return None
 
 

@@ -1,4 +1,4 @@
-"""Header fields as SQL compares them with a string: as they were written, and as they are shown.
+"""Header fields as they are compared with a string: as they were written, and as they are shown.
 
 Texts are kept as they were written. A field that was folded has at that place what it was folded with, a tab or several
 blanks, where an application shows one blank and people type one (RFC 5322 2.2.3). FROM, TO, CC and BCC are compared
@@ -16,7 +16,7 @@ from .conditions import FALSE, Sql, balanced
 
 def field_holds(column: str, needle: str) -> Sql:
     """The field holds a folded needle, as it was written or with one blank between words."""
-    if " " not in needle:
+    if " " not in needle or "  " in needle:
         return _holds(column, needle)
     return _or_shown(column, needle, max(needle.split(" "), key=len), _EVENED)
 
@@ -53,6 +53,23 @@ def _or_shown(column: str, needle: str, word: str, replaced: tuple[tuple[str, st
     differs = " OR ".join([f"instr({column}, {mark}) > 0" for mark in _DIFFERENT])
     shown = f"instr({column}, ?) > 0 AND ({differs}) AND instr({made}, ?) > 0"
     return Sql(f"(instr({column}, ?) > 0 OR ({shown}))", [needle, word, needle])
+
+
+def evened(header: bytes) -> bytes:
+    """A header with one blank for each stretch of blanks and tabs. Linear: a stretch is halved at least."""
+    header = header.replace(b"\t", b" ")
+    while b"  " in header:
+        header = header.replace(b"  ", b" ")
+    return header
+
+
+def differently_shown(header: str) -> str:
+    """The lines of a header that are not shown as they are written, as they are shown."""
+    if "\t" not in header and "  " not in header:
+        return ""
+    shown = evened(header.encode("utf-8")).decode("utf-8")
+    lines = zip(header.split("\n"), shown.split("\n"), strict=True)
+    return "\n".join([new for old, new in lines if old != new])
 
 
 _JOINT = re.compile("[ @]")

@@ -24,6 +24,7 @@ from ...query.fields import Header
 from ..errors import Damaged
 from .coding import CHUNK, LARGEST_TEXT, RAW, decode, octets_of
 from .content import NUMBER_BITS
+from .shown import evened
 
 AT_ONCE = 2 << 20
 """Octets of texts, unpacked, that are shown between two turns of the loop: about 3 ms."""
@@ -83,7 +84,7 @@ class Texts:
         """The header with one blank between words: a line that was folded has what it was folded with, a tab or several
         blanks, and is shown with one."""
         if self._even is None:
-            self._even = _evened(self.header)
+            self._even = evened(self.header)
         return self._even
 
     @property
@@ -105,14 +106,6 @@ class Texts:
         body = self.body
         at = body.find(raw)  # a needle has no mark: where the first stands behind it, so do all
         return at >= 0 and body.find(_PART_HEADERS, 0, at) < 0
-
-
-def _evened(header: bytes) -> bytes:
-    """With one blank for each stretch of blanks and tabs. Linear: a stretch is halved at least."""
-    header = header.replace(b"\t", b" ")
-    while b"  " in header:
-        header = header.replace(b"  ", b" ")
-    return header
 
 
 def _unpacked(stored: bytes) -> bytes:

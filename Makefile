@@ -97,8 +97,8 @@ bench: $(VENV)/.dev clients ## Measure beside Dovecot. ARGS="--markdown FILE" wr
 	@$(BIN)/python bench/compare.py $(ARGS)
 
 .PHONY: soak
-soak: $(VENV)/.dev ## Test for hours: COMMANDS=2500000 of many sessions on shared mailboxes (more than an hour), KILLS=2000 kills under load, PROGRAMS=2000 for the local copy, FAULTS=300 runs of the backup on a bad line.
-	@RESTANTE_COMMANDS=$(or $(COMMANDS),2500000) RESTANTE_KILLS=$(or $(KILLS),2000) \
+soak: $(VENV)/.dev ## Test for hours: COMMANDS=4000000 of many sessions on shared mailboxes (more than an hour), KILLS=2000 kills under load, PROGRAMS=2000 for the local copy, FAULTS=300 runs of the backup on a bad line.
+	@RESTANTE_COMMANDS=$(or $(COMMANDS),4000000) RESTANTE_KILLS=$(or $(KILLS),2000) \
 		RESTANTE_SYNC_PROGRAMS=$(or $(PROGRAMS),2000) RESTANTE_BACKUP_FAULTS=$(or $(FAULTS),300) \
 		RESTANTE_BACKUP_KILLS=$(or $(BACKUP_KILLS),50) $(BIN)/python -m pytest tests/imap/test_stress.py \
 		tests/crash/test_kill.py tests/sync/test_programs.py tests/sync/test_steps.py tests/backup/test_s3.py \

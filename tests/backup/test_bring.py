@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -273,13 +274,15 @@ def test_out_gives_the_files_that_export_would_have_written(tmp_path: Path) -> N
         repository = world.repository()
         line = line_of(repository, snapshot, "ann@example.com")
         done, lost = await bring_out(
-            repository, line, Choice("INBOX"), tmp_path / "out" / "mail", Form.MAILDIR, world.open, pool
+            repository, line, Choice("INBOX"), tmp_path / "out" / "mail", Form.MAILDIR, world.open, pool, os.urandom
         )
         assert (done.messages, lost) == (3, [])
         items = list(open_source(tmp_path / "out" / "mail").items())
         assert [item.data for item in items if hasattr(item, "data")] == texts
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["mail"], "nothing is left beside it"
-        done, _ = await bring_out(repository, line, Choice(), tmp_path / "mbox", Form.MBOX, world.open, pool)
+        done, _ = await bring_out(
+            repository, line, Choice(), tmp_path / "mbox", Form.MBOX, world.open, pool, os.urandom
+        )
         assert done.messages == 4
         assert (tmp_path / "mbox" / "Other.mbox").exists()
 

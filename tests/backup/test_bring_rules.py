@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 from pathlib import Path
 
@@ -142,24 +143,29 @@ def test_out_writes_what_is_asked_for_and_nothing_of_other_mailboxes(tmp_path: P
 
         async def out(choice: Choice, folder: str) -> set[str]:
             would = await would_bring_out(repository, line, choice)
-            done, lost = await bring_out(repository, line, choice, tmp_path / folder, form, world.open, pool)
+            done, lost = await bring_out(
+                repository, line, choice, tmp_path / folder, form, world.open, pool, os.urandom
+            )
             assert (done.messages, done.octets, lost) == (would.messages, would.octets, [])
             assert done.mailboxes == len(would.mailboxes)
             inside = {path.name for path in (tmp_path / folder).iterdir()}
             return inside - {"cur", "new", "tmp", "subscriptions"}
 
+        killed = tmp_path / ".restante-work-0"
+        (killed / "accounts").mkdir(parents=True)
         mine = {"maildir": {".Work.Now"}, "mbox": {"Work.sbd"}}[form.value]
         assert await out(Choice("Work/Now"), "one") == mine
+        assert not killed.exists(), "what a run that was killed left in the clear"
         found = await out(Choice(email_ids=frozenset([ids[1]])), "message")
         assert not {name for name in found if "Empty" in name or "Sent" in name or "Work" in name}
         everything = await out(Choice(), "all")
         assert [name for name in everything if "Empty" in name], "an account has its empty mailboxes"
         for choice in (Choice("Nowhere"), Choice(email_ids=frozenset(["none"])), Choice("Empty", frozenset([ids[0]]))):
             with pytest.raises(NoRepository):
-                await bring_out(repository, line, choice, tmp_path / "no", form, world.open, pool)
+                await bring_out(repository, line, choice, tmp_path / "no", form, world.open, pool, os.urandom)
         assert not (tmp_path / "no").exists()
         with pytest.raises(ExchangeRefusal):
-            await bring_out(repository, line, Choice(), tmp_path / "all", form, world.open, pool)
+            await bring_out(repository, line, Choice(), tmp_path / "all", form, world.open, pool, os.urandom)
 
     begun(tmp_path, scene)
 

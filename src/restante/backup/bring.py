@@ -9,12 +9,12 @@ goes into new mailboxes below `Restored/DATE`. Out: as `restante export` does. W
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..clock import Random
 from ..exchange.export import Exported, Form, check_dest, export_mail
 from ..exchange.incoming import ExchangeRefusal
 from ..query.language import EmailId, Or
@@ -30,6 +30,7 @@ from .objects import AccountData, AccountLine, HiddenData, MailboxData, Pop3Data
 from .repository import Repository
 from .restore import Choice, Dropped, Known, Lost, Restored, Told, everybody, read_mailbox, restore_account
 from .segments import Placed
+from .throwaway import throwaway
 
 GROUP_MESSAGES = 100
 BATCH = 10_000
@@ -335,19 +336,20 @@ async def bring_out(
     form: Form,
     make_engine: Callable[[Path], Engine],
     pool: Analyser,
+    random: Random,
     *,
     force: bool = False,
 ) -> tuple[Exported, list[Lost]]:
     """Write mail of a snapshot as files: the account, or what is chosen of it, is made anew in a temporary folder and
     exported from there, so that the files are those that `restante export` would have written then. Of single mailboxes
-    or messages, nothing of other mailboxes is written.
+    or messages, nothing of other mailboxes is written. What a killed run left is removed by the next there.
 
     Raises ExchangeRefusal where `dest` is not empty, NoRepository as `would_bring_out`, Corrupt.
     """
     await asyncio.to_thread(check_dest, dest, force)
     wanted = [name for name, _ in (await would_bring_out(repository, line, choice)).mailboxes]
-    with await asyncio.to_thread(_beside, dest) as folder:
-        engine = make_engine(Path(folder))
+    with _beside(dest, random) as folder:
+        engine = make_engine(folder)
         try:
             done = Restored()
             await restore_account(engine, repository, line, pool, done, choice=choice)
@@ -379,11 +381,13 @@ async def would_bring_out(repository: Repository, line: AccountLine, choice: Cho
     return done
 
 
-def _beside(dest: Path) -> tempfile.TemporaryDirectory[str]:
+@contextmanager
+def _beside(dest: Path, random: Random) -> Iterator[Path]:
     """A folder to work in beside `dest`: on the disk that has room for the mail. Raises ExchangeRefusal."""
     above = dest.absolute().parent
-    try:
-        above.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix="restante-", dir=above)
-    except OSError as cause:
-        raise ExchangeRefusal(f"{above} cannot be written ({cause.strerror}).", "Name another folder.") from cause
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(throwaway(above, random))
+        except OSError as cause:
+            raise ExchangeRefusal(f"{above} cannot be written ({cause.strerror}).", "Name another folder.") from cause
+        yield folder

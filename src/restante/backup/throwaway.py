@@ -19,7 +19,7 @@ from pathlib import Path
 from ..clock import Random
 from .errors import NoRoom
 
-PREFIX = ".restante-drill-"
+PREFIX = ".restante-work-"
 
 
 @contextmanager

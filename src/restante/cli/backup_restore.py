@@ -286,7 +286,7 @@ async def _out(
     with analysing(choice.most(line.messages), mime_limits(config.limits)) as pool:
         exported, lost = await bring_out(
             repository, line, choice, out, Form(form),
-            lambda folder: open_engine(config, folder, SystemClock(), system_random), pool,
+            lambda folder: open_engine(config, folder, SystemClock(), system_random), pool, system_random,
         )  # fmt: skip
     complain_of(repository)
     return Result(snapshot.id, 0, exported.messages, exported.octets, lost=tuple(lost))

@@ -24,6 +24,7 @@ import msgspec
 import uvloop
 
 from ..accounts.admin import Admin
+from ..backup.throwaway import throwaway
 from ..clock import Clock, Random
 from ..config.listen import UnixAddress
 from ..config.model import Config
@@ -61,13 +62,13 @@ class Unexpected(Refusal):
 
 def rehearse(build: Build, clock: Clock, random: Random, log: Logger) -> None:
     """Serve some visits of our own. To be called where no thread and no event loop runs. Some 80 ms."""
-    where = IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None
+    where = IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
     try:
         with (
-            tempfile.TemporaryDirectory(prefix="restante-", dir=where) as at,
+            throwaway(where, random) as folder,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
-            runner.run(_perform(Path(at), build, clock, random))
+            runner.run(_perform(folder, build, clock, random))
     except (OSError, Refusal) as error:  # a timeout is an OSError
         log.info("no rehearsal, the first visits take longer", reason=str(error) or type(error).__name__)
 

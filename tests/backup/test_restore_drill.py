@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import re
@@ -318,6 +319,38 @@ def test_the_folder_is_gone_after_an_error_and_another_may_be_in_use_beside_it(t
         assert not seen[0].exists()
         assert first.exists()
         assert first.stat().st_mode & 0o077 == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("whose", ["of another process", "new"])
+def test_a_folder_that_goes_before_it_can_be_locked_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    lock, open_one = fcntl.flock, os.open
+    gone: list[Path] = []
+
+    def opened(path: Path, flags: int) -> int:
+        monkeypatch.undo()
+        gone.append(path)
+        path.rmdir()
+        return open_one(path, flags)
+
+    def locked(handle: int, how: int) -> None:
+        monkeypatch.undo()
+        gone.append(theirs)
+        theirs.rmdir()
+        lock(handle, how)
+
+    if whose == "new":
+        monkeypatch.setattr(os, "open", opened)
+    else:
+        theirs = tmp_path / f"{PREFIX}0"
+        theirs.mkdir()
+        monkeypatch.setattr(fcntl, "flock", locked)
+    with throwaway(tmp_path, os.urandom) as folder:
+        assert folder.exists()
+        assert folder not in gone
+    assert len(gone) == 1
     assert list(tmp_path.iterdir()) == []
 
 

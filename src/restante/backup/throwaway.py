@@ -33,11 +33,14 @@ def throwaway(above: Path, random: Random) -> Iterator[Path]:
     while True:
         folder = above / f"{PREFIX}{random(8).hex()}"
         folder.mkdir(mode=0o700)
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # another process swept it before it could be locked
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             if not _same(handle, folder):
-                continue  # another process swept it between the two lines above
+                continue  # the same, a moment later
             try:
                 yield folder
             finally:
@@ -60,6 +63,8 @@ def sweep(above: Path) -> int:
             if os.fstat(handle).st_uid != os.geteuid():
                 continue
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _same(handle, folder):
+                continue  # its user, or another sweep, removed it before it was locked here
             _remove(folder)
             swept += 1
         except BlockingIOError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import apsw
 import apsw.sqlite_extra
@@ -19,19 +20,23 @@ RESERVED = 8
 _EXTENSION = "cksumvfs"
 _VFS = "cksmvfs"
 
+_loading = Lock()
+"""Indexes are filled on threads: one that looked while another loads would take the shim for the default."""
+
 
 @cache
 def available() -> bool:
     """Whether this build of apsw brings the shim: one made from source need not. Loads it, for the whole process."""
     if apsw.sqlite_extra.has(_EXTENSION) is None:
         return False
-    default = apsw.vfs_names()[0]
-    db = apsw.Connection(":memory:")
-    try:
-        apsw.sqlite_extra.load(db, _EXTENSION)
-    finally:
-        db.close()
-    apsw.set_default_vfs(default)  # it makes itself the one that every file is opened with
+    with _loading:
+        default = apsw.vfs_names()[0]
+        db = apsw.Connection(":memory:")
+        try:
+            apsw.sqlite_extra.load(db, _EXTENSION)
+        finally:
+            db.close()
+        apsw.set_default_vfs(default)  # it makes itself the one that every file is opened with
     return True
 
 

@@ -39,6 +39,8 @@ ABILITIES: dict[str, tuple[Abilities, Abilities]] = {
 }
 # A copy comes to where its equal has been removed and is to come back, a kill, and the copy is removed there, too.
 SENT_WHERE_ONE_WENT = [2256, 0, 37, 6953, 18762, 1058, 18762]
+# Somebody subscribes to a mailbox in the moment in which a run makes it on his side.
+SUBSCRIBED_AS_IT_IS_MADE = [415, 27714]
 FREE = CopySettings(brake=Brake(on=False), batch=3)
 TIGHT = CopySettings(brake=Brake(emptied=1, share=0.3, least=2, number=3), batch=2)
 
@@ -93,6 +95,7 @@ def test_programs_with_copies_converge(name: str, kills: bool, program: list[int
 
 @pytest.mark.parametrize("name", ["all", "no-emails", "asked-for-emails"])
 @given(program=PROGRAMS)
+@example(program=SUBSCRIBED_AS_IT_IS_MADE)
 @OFTEN
 def test_programs_with_copies_and_edits_meanwhile_converge(name: str, program: list[int]) -> None:
     one, two = ABILITIES[name]

@@ -213,9 +213,9 @@ async def create(context: Context, joint: Joint, end: End, role: str | None) -> 
     context.did(end, "created")
     context.touch(joint.key, end)
     context.made.add((joint.key, end))
-    if there is not None and there.subscribed and not place.subscribed:
-        await side.subscribe(place.name, True)
-        place = replace(place, subscribed=True)
+    if there is not None and there.subscribed != place.subscribed:  # some servers subscribe to what is made
+        await side.subscribe(place.name, there.subscribed)
+        place = replace(place, subscribed=there.subscribed)
     joint.put(end, place)
     known = Known(place.name, place.id, place.validity)  # the rest is noted with the other side's, when all is done
     with context.state.transaction():

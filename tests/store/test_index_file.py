@@ -501,16 +501,20 @@ def test_killed_while_filling_it_goes_on_from_what_it_has(tmp_path: Path) -> Non
 
 def test_threads_that_open_indexes_first_leave_other_files_without_the_shim() -> None:
     program = (
-        "import sys, threading, time, apsw, apsw.sqlite_extra\n"
+        "import sys, threading, apsw, apsw.sqlite_extra\n"
         "from restante.store.sqlite import page_checksums\n"
         "default, load = apsw.vfs_names()[0], apsw.sqlite_extra.load\n"
+        "names, looked, first = apsw.vfs_names, threading.Event(), threading.Thread(target=page_checksums.available)\n"
+        "def look():\n"
+        "    if threading.current_thread() is second: looked.set()\n"
+        "    return names()\n"
         "def slowly(*of):\n"
         "    load(*of)\n"
-        "    time.sleep(0.2)\n"
-        "apsw.sqlite_extra.load = slowly\n"
-        "threads = [threading.Thread(target=page_checksums.available) for _ in range(2)]\n"
-        "threads[0].start(); time.sleep(0.1); threads[1].start()\n"
-        "[thread.join() for thread in threads]\n"
-        "sys.exit(apsw.vfs_names()[0] != default)\n"
+        "    if threading.current_thread() is second: first.join()\n"
+        "    else: second.start(); looked.wait(0.5)  # who has to wait does not look\n"
+        "second = threading.Thread(target=page_checksums.available)\n"
+        "apsw.vfs_names, apsw.sqlite_extra.load = look, slowly\n"
+        "first.start(); first.join(); second.join()\n"
+        "sys.exit(names()[0] != default)\n"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -18,7 +18,7 @@ import pytest
 from restante.mime.analyse import analyse
 from restante.mime.fold import fold
 from restante.query.language import And, Contains, Field, Fuzzy, HeaderContains, Not, Or, Uids
-from restante.store.errors import DiskFull
+from restante.store.errors import Damaged, DiskFull
 from restante.store.interface import Engine, Store
 from restante.store.model import FlagMode, Identity
 from restante.store.rights import parse_rights
@@ -518,3 +518,32 @@ def test_threads_that_open_indexes_first_leave_other_files_without_the_shim() ->
         "sys.exit(names()[0] != default)\n"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_broken_page_of_the_account_s_own_costs_no_index(tmp_path: Path) -> None:
+    installation = Installation("sqlite", tmp_path / "data")
+    file = tmp_path / "data" / "accounts" / ACCOUNT[:2] / f"{ACCOUNT}.db"
+    index = file.with_suffix(".index")
+
+    async def before(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        await store.append(box, [await filed(store, message) for message in ENGLISH[:20]])
+        while await store.fill_search():
+            pass
+        await store.append(box, [await filed(store, message) for message in ENGLISH[20:]])
+
+    async def afterwards(engine: Engine, store: Store) -> None:
+        assert await store.fill_search() == len(ENGLISH) - 20  # the texts, by which nothing is read of that page
+        with pytest.raises(Damaged):
+            await store.fill_search()
+        assert _indexed(index) == 20
+
+    asyncio.run(installation.play(before, index_from=1))
+    with closing(apsw.Connection(str(file))) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        page = db.execute("SELECT max(pageno) FROM dbstat WHERE name = 'search_text'").get
+        size = db.pragma("page_size")
+    with file.open("r+b") as stream:
+        stream.seek((page - 1) * size)
+        stream.write(b"\xff" * size)
+    asyncio.run(installation.play(afterwards, index_from=1))

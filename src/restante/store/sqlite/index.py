@@ -29,6 +29,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import apsw
@@ -38,7 +39,6 @@ from ..model import Finding
 from . import page_checksums
 from .content import LARGEST_TEXT, decode
 from .shown import differently_shown
-from .values import typed
 
 APPLICATION_ID = 0x52535449  # "RSTI"
 VERSION = 2  # another one is discarded, not migrated
@@ -113,6 +113,14 @@ _MARKED = _quoted([_UNREAD], "OR")
 
 class NoIndex(Exception):
     """There is no index that can be used now."""
+
+
+class AccountUnread(Exception):
+    """A page of the account's own file could not be read: no fault of the index, which stays. Its cause says why."""
+
+    def __init__(self, error: apsw.Error) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class Index:
@@ -191,8 +199,8 @@ class Index:
     def fill(self, account: apsw.Connection, most: int = FILL) -> int:
         """Index the next emails of the account that have their texts, at most `most`, in one transaction; how many.
 
-        Raises apsw.BusyError where another process fills it, NoIndex where it has become another account's, other
-        apsw.Error.
+        Raises apsw.BusyError where another process fills it, NoIndex where it has become another account's,
+        AccountUnread, other apsw.Error.
         """
         done = 0
         left = FILL_TEXT
@@ -214,7 +222,7 @@ class Index:
     def _add(self, account: apsw.Connection, upto: int, most: int, left: int) -> tuple[list[int], int]:
         """Add at most `most` emails above `upto`, until their texts come to `left` characters: (those, how long their
         texts are)."""
-        rows: Iterable[tuple[int, bytes | None, bytes | None]] = typed(account.execute(_NEXT, (upto, most)))
+        rows: Iterable[tuple[int, bytes | None, bytes | None]] = list(_read(account, _NEXT, (upto, most)))
         added: list[int] = []
         length = 0
         for email, header, body in rows:
@@ -251,14 +259,14 @@ class Index:
 
     def prune(self, account: apsw.Connection) -> int:
         """Take out emails that the account no longer keeps; how many. Cost: counting; a pass over
-        both lists of keys where there are such."""
+        both lists of keys where there are such. Raises AccountUnread, apsw.Error."""
         indexed = self._db.execute("SELECT count(*) FROM doc").get
-        if not indexed or indexed == account.execute(_KEPT, (self._last(),)).get:
+        if not indexed or (indexed,) == next(_read(account, _KEPT, (self._last(),))):
             return 0
         # First what is indexed, then what is kept: the other way round a newcomer would be taken for gone.
         docs = array("q", list(chain.from_iterable(self._db.execute("SELECT email FROM doc ORDER BY email"))))
         gone: list[tuple[int]] = []
-        kept = account.execute("SELECT key FROM email ORDER BY key")
+        kept = _read(account, "SELECT key FROM email ORDER BY key", ())
         key = -1
         for email in docs:
             while key < email:
@@ -380,6 +388,14 @@ def _lock(locks: Path, path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(number)
+
+
+def _read(account: apsw.Connection, statement: str, bindings: tuple[int, ...]) -> Iterator[Any]:
+    """Rows of the account's file. Raises AccountUnread."""
+    try:
+        yield from account.execute(statement, bindings)
+    except apsw.Error as error:
+        raise AccountUnread(error) from error
 
 
 def _text(stored: bytes | None) -> str:

@@ -23,7 +23,7 @@ from ..errors import StoreRefusal
 from ..model import Finding
 from .candidates import Candidates
 from .handles import READER_WAIT, connect
-from .index import FILL, Index, NoIndex, discard, is_damage
+from .index import FILL, AccountUnread, Index, NoIndex, discard, is_damage
 
 T = TypeVar("T")
 
@@ -192,6 +192,8 @@ def _tended(account: Path, path: Path, locks: Path, work: Callable[[apsw.Connect
             index.close()
     except (apsw.BusyError, NoIndex):
         return None  # the other one does the work; or the account was replaced just now: next time
+    except AccountUnread as unread:
+        raise unread.error from unread
     except apsw.Error as error:
         if not is_damage(error):
             raise

@@ -222,7 +222,7 @@ class Index:
     def _add(self, account: apsw.Connection, upto: int, most: int, left: int) -> tuple[list[int], int]:
         """Add at most `most` emails above `upto`, until their texts come to `left` characters: (those, how long their
         texts are)."""
-        rows: Iterable[tuple[int, bytes | None, bytes | None]] = list(_read(account, _NEXT, (upto, most)))
+        rows: Iterable[tuple[int, bytes | None, bytes | None]] = _read(account, _NEXT, (upto, most))
         added: list[int] = []
         length = 0
         for email, header, body in rows:

@@ -20,6 +20,14 @@ def held() -> set[object]:
     return {*threading.enumerate(), *files}
 
 
+@pytest.fixture
+def memory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where files are kept in memory, with a short name: the path of a Unix socket may have 107 octets."""
+    folder = tmp_path_factory.mktemp("m")
+    monkeypatch.setattr(rehearsal, "IN_MEMORY", folder)
+    return folder
+
+
 def rehearsed() -> str:
     """Rehearse; what was logged."""
     out, clock = io.StringIO(), SystemClock()
@@ -27,14 +35,13 @@ def rehearsed() -> str:
     return out.getvalue()
 
 
-def test_all_is_answered_and_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rehearsal, "IN_MEMORY", tmp_path)
+def test_all_is_answered_and_nothing_stays(memory: Path) -> None:
     rehearsed()  # modules that are read when they are needed
     before = held()
-    (tmp_path / ".restante-work-0").mkdir()  # of a start that was killed
+    (memory / ".restante-work-0").mkdir()  # of a start that was killed
     assert rehearsed() == ""
     assert held() <= before
-    assert list(tmp_path.iterdir()) == []
+    assert list(memory.iterdir()) == []
 
 
 def test_one_that_cannot_be_held_is_told_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,9 +62,8 @@ def test_one_that_cannot_be_held_is_told_and_no_more(tmp_path: Path, monkeypatch
     ],
 )
 def test_an_answer_that_was_not_expected_ends_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, answer: rehearsal.Script
+    memory: Path, monkeypatch: pytest.MonkeyPatch, script: str, answer: rehearsal.Script
 ) -> None:
-    monkeypatch.setattr(rehearsal, "IN_MEMORY", tmp_path)
     monkeypatch.setattr(rehearsal, script, lambda *_: answer)
     assert answer[-1][0].strip() in rehearsed()
-    assert list(tmp_path.iterdir()) == []
+    assert list(memory.iterdir()) == []

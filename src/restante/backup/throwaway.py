@@ -32,14 +32,10 @@ def throwaway(above: Path, random: Random) -> Iterator[Path]:
     sweep(above)
     while True:
         folder = above / f"{PREFIX}{random(4).hex()}"  # short: a Unix socket's path may have 107 octets
+        folder.mkdir(mode=0o700)
         try:
-            folder.mkdir(mode=0o700)
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileExistsError:
-            continue
         except FileNotFoundError:
-            if not above.exists():
-                raise
             continue  # another process swept it before it could be locked
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)

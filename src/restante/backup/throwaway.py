@@ -1,4 +1,4 @@
-"""A folder that is gone when its user is: mail that is restored to be looked at must not stay.
+"""A folder that is gone when its user is: mail that is restored to be looked at, or written to files, must not stay.
 
 ```
 make: mkdir -> lock it (flock) -> is it still there? -> use -> remove

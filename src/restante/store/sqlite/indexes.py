@@ -193,7 +193,7 @@ def _tended(account: Path, path: Path, locks: Path, work: Callable[[apsw.Connect
     except (apsw.BusyError, NoIndex):
         return None  # the other one does the work; or the account was replaced just now: next time
     except AccountUnread as unread:
-        raise unread.error from unread
+        raise unread.error from None
     except apsw.Error as error:
         if not is_damage(error):
             raise

@@ -15,7 +15,8 @@ from .conditions import FALSE, Sql, balanced
 
 
 def field_holds(column: str, needle: str) -> Sql:
-    """The field holds a folded needle, as it was written or with one blank between words."""
+    """The field holds a folded needle, as it was written or with one blank between words; one with two blanks in a row
+    as it was written alone."""
     if " " not in needle or "  " in needle:
         return _holds(column, needle)
     return _or_shown(column, needle, max(needle.split(" "), key=len), _EVENED)

@@ -41,6 +41,8 @@ ABILITIES: dict[str, tuple[Abilities, Abilities]] = {
 SENT_WHERE_ONE_WENT = [2256, 0, 37, 6953, 18762, 1058, 18762]
 # Somebody subscribes to a mailbox in the moment in which a run makes it on his side.
 SUBSCRIBED_AS_IT_IS_MADE = [415, 27714]
+# A move by copy is cut off before its removal, and its target is deleted on the side where the move was made.
+TARGET_OF_A_MOVE_GOES = [415, 12441, 24165, 5000, 582, 99997]
 FREE = CopySettings(brake=Brake(on=False), batch=3)
 TIGHT = CopySettings(brake=Brake(emptied=1, share=0.3, least=2, number=3), batch=2)
 
@@ -55,6 +57,7 @@ def test_programs_converge(name: str, program: list[int]) -> None:
 
 @pytest.mark.parametrize("name", ABILITIES)
 @given(program=PROGRAMS)
+@example(program=TARGET_OF_A_MOVE_GOES)
 @OFTEN
 def test_programs_with_kills_converge(name: str, program: list[int]) -> None:
     one, two = ABILITIES[name]

@@ -6,7 +6,7 @@ Bodies are read only for the few messages whose outlines leave a doubt. Changes 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from ..base import AGAIN, FRESH, MOVING, PLACEHOLDER, SENT, WHOLE, Content, Half, Row
 from ..model import Outline
@@ -261,20 +261,12 @@ async def _finish_moves(
     """Messages whose move had come as far as the copy in the target: they are there, and what is left goes.
 
     A message that is still where it was is looked for in the target; one that was found in the target (because it was
-    in a mailbox that the base does not know it in) is looked for elsewhere.
+    in a mailbox that the base does not know it in) is looked for elsewhere; one that is still where it was and that the
+    other side has no more, so that nobody knows what the target was, is looked for in all mailboxes but its own.
     """
-    for there_already in (False, True):
-        rows, targets = [], []
-        for row in moving:
-            here, there = row.place(end), row.place(end.other)
-            if here is None or there is None or (there_already and row.at(end).found is None):
-                continue
-            if (here[0] == there[0]) == there_already:
-                rows.append(row)
-                targets.append(there[0])
-        looks = [look for look in found if (look.key in targets) != there_already and look.key not in failed]
-        spots = [(look, at) for look in looks for at in range(_new(look, end))]
-        if not rows or not spots:
+    for rows, targets, looks, there_already in _by_target(found, end, moving):
+        spots = [(look, at) for look in looks if look.key not in failed for at in range(_new(look, end))]
+        if not spots:
             continue
         before = {row.key: (row.place(end), row.at(end).found, row.at(end).seen) for row in rows}
         left = _rows(rows, context.state.messages.contents([row.key for row in rows]), end)
@@ -291,6 +283,32 @@ async def _finish_moves(
                 half.found, half.seen = was, seen
             if old is not None:
                 context.leftovers[end].append((row.key, *old))
+
+
+def _by_target(
+    found: list[Look], end: End, moving: list[Row]
+) -> Iterator[tuple[list[Row], list[int], list[Look], bool]]:
+    """Messages that were being moved, their targets, the mailboxes to look for them in, and whether they were found in
+    the target already. What one step finds is taken before the next is asked for."""
+    placed = [(row, here[0]) for row in moving if (here := row.place(end)) is not None]
+    for there_already in (False, True):
+        some = [
+            (row, there[0])
+            for row, here in placed
+            if (there := row.place(end.other)) is not None
+            and (here == there[0]) == there_already
+            and (not there_already or row.at(end).found is not None)
+        ]
+        targets = [target for _, target in some]
+        if some:
+            looks = [look for look in found if (look.key in targets) != there_already]
+            yield [row for row, _ in some], targets, looks, there_already
+    by_source: dict[int, list[Row]] = defaultdict(list)
+    for row, source in placed:
+        if row.place(end.other) is None and row.at(end).found is None:
+            by_source[source].append(row)
+    for source, rows in by_source.items():
+        yield rows, [source] * len(rows), [look for look in found if look.key != source], False
 
 
 # Across sides --------------------------------------------------------------------------------------

@@ -101,7 +101,8 @@ soak: $(VENV)/.dev ## Test for hours: COMMANDS=4000000 of many sessions on share
 	@RESTANTE_COMMANDS=$(or $(COMMANDS),4000000) RESTANTE_KILLS=$(or $(KILLS),2000) \
 		RESTANTE_SYNC_PROGRAMS=$(or $(PROGRAMS),2000) RESTANTE_BACKUP_FAULTS=$(or $(FAULTS),300) \
 		RESTANTE_BACKUP_KILLS=$(or $(BACKUP_KILLS),50) $(BIN)/python -m pytest tests/imap/test_stress.py \
-		tests/crash/test_kill.py tests/sync/test_programs.py tests/sync/test_steps.py tests/backup/test_s3.py \
+		tests/crash/test_kill.py tests/sync/test_programs.py tests/sync/test_steps.py tests/sync/test_killed.py \
+		tests/sync/test_standing_programs.py tests/sync/test_real_programs.py tests/backup/test_s3.py \
 		tests/backup/test_kill.py $(PYTEST_ARGS)
 
 .PHONY: fuzz

@@ -275,6 +275,25 @@ def test_rfc5465_7_items_of_messages_that_arrive() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    ("enabled", "expected"),
+    [
+        (b"CONDSTORE", b"* 5 FETCH (UID 5 FLAGS (\\Recent) MODSEQ (6))"),
+        (b"IMAP4rev2", b"* 5 FETCH (UID 5 FLAGS ())"),
+        (b"UIDONLY QRESYNC", b"* 5 UIDFETCH (FLAGS (\\Recent) MODSEQ (6))"),
+    ],
+)
+def test_rfc7162_3_2_4_items_of_messages_that_arrive_come_with_uid_and_modseq(enabled: bytes, expected: bytes) -> None:
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        await one.ok(b"ENABLE " + enabled)
+        await one.ok(b"UID SEARCH RETURN (COUNT UPDATE (FLAGS)) ALL")
+        await world.add(b"new")
+        assert expected + b"\r\n" in await one.ok(b"NOOP")
+
+    run(scenario)
+
+
 def test_rfc9586_3_no_updates_by_number_after_enable_uidonly() -> None:
     async def scenario(world: World) -> None:
         one = await inbox(world)

@@ -1,6 +1,6 @@
 """FETCH's items, compiled once a command: columns to ask the store for, one octet template for all that rows answer.
 
-Pure but for `with_uid`, which asks a session's dialect. RFC 9051 6.4.5, 7.5.2; RFC 8474 5.
+Pure but for `with_uid` and `unsolicited`, which ask a session's dialect. RFC 9051 6.4.5, 7.5.2; RFC 8474 5.
 """
 
 from __future__ import annotations
@@ -124,6 +124,12 @@ def compile_plan(items: Iterable[FetchItem], *, stored_fields: bool = True) -> P
 def with_uid(session: ImapSession, *items: FetchItem) -> tuple[FetchItem, ...]:
     """Items with UID before them, which a UIDFETCH response has in its head."""
     return items if session.dialect.uidonly else (Item.UID, *items)
+
+
+def unsolicited(session: ImapSession, items: Iterable[FetchItem]) -> Plan:
+    """The plan of responses that no FETCH has asked for: with the UID (RFC 9051 7.5.2, RFC 9586 3.3), and with the
+    mod-sequence once CONDSTORE is enabled (RFC 7162 3.2.4), whatever the client wants to hear besides."""
+    return compile_plan((*with_uid(session, *items), *((Item.MODSEQ,) if session.dialect.condstore else ())))
 
 
 def _cached_fields(item: Body) -> Piece | None:

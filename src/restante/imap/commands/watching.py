@@ -22,7 +22,7 @@ from ...store.errors import StoreRefusal
 from ...store.interface import Watch
 from ...store.model import INBOX, SEPARATOR, Delta, Mailbox
 from ...store.rights import Rights
-from ..grammar.commands import Item, StatusItem
+from ..grammar.commands import StatusItem
 from ..grammar.notify import MESSAGE_EVENTS, EventGroup, NotifyEvent
 from ..grammar.response import list_response, metadata_changed, status_response
 from ..session.places import Place
@@ -460,8 +460,8 @@ class Notifications:
             own.difference_update([number for number in own if number <= delta.mailbox.highest_modseq])
         if not len(uids):
             return
-        items = (Item.UID, *session.told.fetch, *((Item.MODSEQ,) if session.dialect.condstore else ()))
-        await fetch_rows.send(session, view, view_spans(view, uids), fetch_plan.compile_plan(items))
+        plan = fetch_plan.unsolicited(session, session.told.fetch)
+        await fetch_rows.send(session, view, view_spans(view, uids), plan)
 
 
 # Names ---------------------------------------------------------------------------------------------------

@@ -130,7 +130,8 @@ class View:
     def note_own(self, flagged: Flagged) -> bool:
         """Take in what this session's own command did to flags, of which the client knows.
 
-        Whether the view is up to date by that: nothing else had touched the mailbox since it was last read.
+        Whether the view is up to date by that: nothing else had touched the mailbox since it was last read, and the
+        user's rights are the ones that he was told (RFC 4314 5.1.1).
         """
         if not flagged.modseq:
             return False
@@ -138,10 +139,11 @@ class View:
             # With NOTIFY NONE they are looked at no more: each stands here once, however often it changes.
             waiting = self.unsettled
             self.unsettled = array("I", sorted({*waiting, *flagged.changed})) if len(waiting) else flagged.changed
-        if flagged.mailbox is None or flagged.before != self.mailbox.highest_modseq:
+        now, known = flagged.mailbox, self.mailbox
+        if now is None or flagged.before != known.highest_modseq or now.rights != known.rights:
             self.own.add(flagged.modseq)
             return False
-        self.mailbox = flagged.mailbox
+        self.mailbox = now
         if not self.untold:
             self.told_modseq = self.mailbox.highest_modseq
         return True

@@ -53,8 +53,9 @@ async def store(session: ImapSession, command: Store) -> Reply:
     if not spans:
         return Reply(b"STORE completed.")
     spans, limited = limit.cut(view, spans, limit.of_commands(session.config))
+    news = False
     if command.silent:
-        await session.updates.tell(may_expunge=False)  # what others did so far, or this change would cover it
+        news = await session.updates.tell(may_expunge=False)  # what others did so far, or this change would cover it
     try:
         flagged = await session.selected_store.store_flags(
             view.mailbox.key, view.ranges(spans), MODES[command.mode], flags, command.unchanged_since
@@ -69,9 +70,11 @@ async def store(session: ImapSession, command: Store) -> Reply:
         await _tell_if_full(session, view)
     if not silent:
         await _answer(session, view, command, spans, descending=bool(limited))
-    elif alone:
+    elif alone and not news:
         _tell_modseqs(session, view, flagged)
-    elif len(flagged.changed):  # somebody changed flags since: the client cannot work out what they are now
+    elif len(flagged.changed):
+        # Somebody changed flags since the client was told last: it cannot work out what they are now. Those that it was
+        # just told are from before this change, which it may have noted already (RFC 9051 6.4.6: no race is left).
         await _answer(session, view, command, view_spans(view, flagged.changed))
     if silent and command.unchanged_since is not None and len(flagged.changed) < count(spans):
         await _answer(session, view, command, _left_as_it_was(view, spans, flagged), descending=bool(limited))

@@ -152,29 +152,29 @@ class Updates:
         if view is not None and view.untold and session.told.at_once and session.dialect.qresync:
             session.say(_why(view), b"HIGHESTMODSEQ %d" % view.told_modseq)
 
-    async def tell(self, *, may_expunge: bool, regardless: bool = False) -> None:
-        """Read what changed and write it. Raises SelectedLost.
+    async def tell(self, *, may_expunge: bool, regardless: bool = False) -> bool:
+        """Read what changed and write it; whether flags were among it. Raises SelectedLost.
 
         regardless: also where NOTIFY has said that the client wants to hear nothing.
         """
         session = self._session
         view = session.view
         if not session.told.messages and not regardless:
-            return
+            return False
         session.dirty = False
         try:
-            await self._tell(view, may_expunge)
+            return await self._tell(view, may_expunge)
         except NoSuchMailbox as gone:
             raise SelectedLost(b"The selected mailbox has been deleted.", b"NONEXISTENT") from gone
         except NoPermission as taken:
             raise SelectedLost(b"The selected mailbox may no longer be read.", b"NOPERM") from taken
 
-    async def _tell(self, view: View, may_expunge: bool) -> None:
+    async def _tell(self, view: View, may_expunge: bool) -> bool:
         """Each question to the store may be the one that finds the mailbox gone, or closed to who asks."""
         session = self._session
         delta = await session.selected_store.delta(view.mailbox.key, view.mailbox.highest_modseq)
         if delta.mailbox is view.mailbox and view.is_settled:
-            return  # the very row that was read last: the answer to most questions
+            return False  # the very row that was read last: the answer to most questions
         present = await self._shared_list(view, delta)
         if delta.mailbox.rights != view.mailbox.rights:  # RFC 4314 5.1.1
             words = await session.selected_store.keywords(view.mailbox.key)
@@ -195,6 +195,7 @@ class Updates:
             await contexts.tell_changed(session, view, delta, update)
         if session.told.fetch and session.notifications is not None:
             await session.notifications.fetch_new(view, update.arrived, delta)
+        return bool(update.changed) and self._tells_flags
 
     async def tell_done(self, done: Reply, *, may_expunge: bool = True, regardless: bool = True) -> None:
         """`tell`, within a command that has changed something and is answered by `done` should the mailbox be lost."""

@@ -14,6 +14,7 @@ import pytest
 from restante.imap.session import updates
 from restante.imap.session.talk import Talk
 from restante.imap.session.view import Update, View
+from restante.store.errors import Busy
 from restante.store.model import Delta, Flagged, FlagMode, Flags
 from restante.store.sqlite import changes
 from restante.store.sqlite.account import SqliteStore
@@ -518,5 +519,26 @@ def test_who_is_told_of_changes_without_end_is_heard_all_the_same(notify: bool) 
         await client.until(lambda written: written.count(b"FETCH") > 3)
         client.connection.feed(b"b NOOP\r\n" if notify else b"DONE\r\n")
         await client.until(lambda written: b" OK NOOP" in written or b"a OK IDLE" in written)
+
+    run(scenario)
+
+
+class Unread(Overtaken):
+    """A store that finds messages and does not read them."""
+
+    async def rows(self, *_arguments: Any, **_options: Any) -> Any:
+        raise Busy("Somebody else writes.")
+
+
+@pytest.mark.parametrize("command", [b"SEARCH RETURN (SAVE) %b", b"ESEARCH RETURN (SAVE) %b"])
+def test_rfc5182_2_1_a_search_that_fails_late_saves_nothing(command: bytes) -> None:
+    async def scenario(world: World) -> None:
+        await world.add(b"one", b"two")
+        one = await world.client(b"SELECT INBOX", b"ENABLE CONDSTORE")
+        await one.ok(command % b"ALL")
+        put_store(one, Unread(world))
+        assert b"T NO [INUSE]" in await one.do(command.replace(b"SAVE", b"SAVE ALL") % b"MODSEQ 1")
+        put_store(one, world.store)
+        assert b"COUNT 0" in await one.ok(b"SEARCH RETURN (COUNT) $")
 
     run(scenario)

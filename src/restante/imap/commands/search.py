@@ -103,7 +103,7 @@ async def run(session: ImapSession, command: Search | Sort, find: Find, most: in
     contexts.check(view, command)
     began = session.clock.now()
     saves = "SAVE" in (command.returning or ())
-    found, limited = NOTHING, b""
+    found, shown, limited, modseq = NOTHING, NOTHING, b"", None
     try:
         command = await filter_key.replaced(session, command)
         if _ranks(command):
@@ -115,16 +115,16 @@ async def run(session: ImapSession, command: Search | Sort, find: Find, most: in
             query = in_uids(view, command.query)
             within, limited = looked_at(view, query, most)
             found = await find(view.mailbox.key, query, within)
+        if saves or asks:
+            shown = results.shown(found, command)
+        if asks and len(shown):
+            modseq = await results.highest_modseq(session, view, shown)
     except Refusal:
         if saves:
             view.saved = NOTHING  # RFC 9051 6.4.4.1: NO empties the variable
         raise
-    if not saves and not asks:
-        return Outcome(command, found, None, limited, began)
-    shown = results.shown(found, command)
     if saves:
         view.saved = shown
-    modseq = await results.highest_modseq(session, view, shown) if asks and len(shown) else None
     return Outcome(command, found, modseq, limited, began)
 
 

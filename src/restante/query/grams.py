@@ -5,7 +5,8 @@ since most words there have two. A text that holds a needle has every piece of t
 never answers. Pure; strings are folded by i;unicode-casemap before (mime.fold).
 
 FUZZY (RFC 6203) compares by the same pieces: the needle's words are cut into trigrams, and a text is as close as the
-share of them that it has, averaged over the words.
+share of them that it has, averaged over the words. Two letters that are swapped spoil four trigrams, most of those of a
+short word, so such words are looked for with any two neighbours swapped, too.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ CLOSE = 0.4
 
 SCATTERED = 0.9
 """What it is worth to have all pieces of a needle, but not the needle."""
+
+SWAPPED = 0.8
+"""What it is worth to have a word with two neighbours swapped."""
+
+_SWAPS = range(5, 9)
+"""Characters of words that are looked for so. Longer ones keep enough trigrams, shorter ones become other words."""
 
 _WORDS = 16
 _WORD = 32  # characters of a word and words of a needle that a fuzzy search looks at
@@ -82,29 +89,44 @@ def is_pair(needle: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Closeness:
-    """A fuzzy needle, ready to be compared. pieces: distinct pieces of each word."""
+    """A fuzzy needle, ready to be compared. words: distinct pieces of each word. swapped: each word with two neighbours
+    swapped, in all ways that count."""
 
     needle: str
     words: tuple[tuple[str, ...], ...]
+    swapped: tuple[tuple[str, ...], ...]
 
     @property
     def pieces(self) -> int:
         """How many pieces are looked for."""
-        return sum(map(len, self.words))
+        return sum(map(len, (*self.words, *self.swapped)))
 
     def of(self, has: Callable[[str], bool]) -> float:
         """0 to 1: how close a text is. has(piece): whether it holds this."""
         if not self.words:
             return 1.0
         shares = [sum(map(has, word)) / len(word) for word in self.words]
+        for at, swapped in enumerate(self.swapped):
+            if shares[at] < SWAPPED and any(map(has, swapped)):
+                shares[at] = SWAPPED
         close = sum(shares) / len(shares)
         return close if close < 1 or has(self.needle) else SCATTERED
 
 
 def closeness(needle: str) -> Closeness:
     """A folded needle for fuzzy comparison. An empty one is close to everything."""
-    words = []
-    for word in needle.split()[:_WORDS]:
-        cut = word[:_WORD]
-        words.append(tuple(dict.fromkeys(cut[i : i + 3] for i in range(len(cut) - 2))) or (cut,))
-    return Closeness(needle, tuple(words))
+    words = [word[:_WORD] for word in needle.split()[:_WORDS]]
+    pieces = (tuple(all_trigrams(word)) or (word,) for word in words)
+    return Closeness(needle, tuple(pieces), tuple(map(_swapped, words)))
+
+
+def all_trigrams(word: str) -> list[str]:
+    """Its distinct trigrams, in order."""
+    return list(dict.fromkeys(word[at : at + 3] for at in range(len(word) - 2)))
+
+
+def _swapped(word: str) -> tuple[str, ...]:
+    if len(word) not in _SWAPS:
+        return ()
+    ways = (f"{word[:at]}{word[at + 1]}{word[at]}{word[at + 2 :]}" for at in range(len(word) - 1))
+    return tuple(way for way in dict.fromkeys(ways) if way != word)

@@ -22,6 +22,10 @@ ASKED = [
         b'* ESEARCH (TAG "T") UID RELEVANCY (60 100)',
     ),
     ("rfc6203-4 none", b"SEARCH RETURN (RELEVANCY COUNT) FUZZY TEXT zzzzzz", b'* ESEARCH (TAG "T") COUNT 0'),
+    ("swapped", b"SEARCH RETURN (RELEVANCY ALL) FUZZY TEXT hlelo", b'* ESEARCH (TAG "T") ALL 1:2 RELEVANCY (60 100)'),
+    ("swapped, behind another word", b'SEARCH FUZZY SUBJECT "zzzzzz ohter"', b"* SEARCH 3"),
+    ("swapped twice", b"SEARCH FUZZY SUBJECT ehlol", b"* SEARCH"),
+    ("swapped, a short word", b"SEARCH FUZZY TEXT raf", b"* SEARCH"),
     ("rfc6203-6 sort", b"SORT (RELEVANCY) UTF-8 FUZZY TEXT helo", b"* SORT 2 1"),
     ("rfc6203-6 reverse", b"SORT (REVERSE RELEVANCY) UTF-8 FUZZY TEXT helo", b"* SORT 1 2"),
     (

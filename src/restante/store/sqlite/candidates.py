@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import apsw
 
-from ...query.grams import CLOSE, closeness
+from ...query.grams import CLOSE, all_trigrams, closeness
 from .index import Index, Question, asking, asking_any
 
 T = TypeVar("T")
@@ -197,13 +197,19 @@ def _question(needle: str, fuzzy: bool) -> Question | None:
 
 def _close(needle: str) -> Question | None:
     """The question for emails that hold at least one of so many pieces that a close text cannot lack them all."""
-    words = closeness(needle).words
+    close = closeness(needle)
+    words = close.words
     long = [word for word in words if len(word[0]) == 3]
     if not long or (len(words) - len(long)) / len(words) >= CLOSE:
         return None  # a text may be close by its short words alone, which no index knows
     pieces = [piece for word in long for piece in word]
     if len(words) == 1:
         pieces = pieces[: len(pieces) - _least(len(pieces)) + 1]
+    for ways in close.swapped:
+        for way in ways:
+            own = all_trigrams(way)
+            if not any(piece in pieces for piece in own):
+                pieces.append(own[0])
     return asking_any(pieces) if len(pieces) <= _MOST_FUZZY else None
 
 

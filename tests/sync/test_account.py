@@ -133,7 +133,7 @@ def test_before_anything_was_copied_the_name_may_be_another(make: Make) -> None:
 def test_a_state_that_knows_nobody_learns_who_it_is(make: Make) -> None:
     world = begun(make)
     db = apsw.Connection(str(world.folder / "state"))
-    db.execute("DROP TABLE account; ALTER TABLE doomed DROP COLUMN flags; PRAGMA user_version = 2")
+    db.execute("DROP TABLE moving; DROP TABLE account; ALTER TABLE doomed DROP COLUMN flags; PRAGMA user_version = 2")
     db.close()
     assert sync(world).changed == 0
     world.disks[ONE] = Disk("of-somebody-else-altogether")

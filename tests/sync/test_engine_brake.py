@@ -131,7 +131,8 @@ def test_a_state_of_the_first_version_is_brought_up(make: Make) -> None:
     world.deliver(ONE, "INBOX")
     sync(world)
     db = apsw.Connection(str(world.folder / "state"))
-    db.execute("DROP TABLE removal; DROP TABLE account; ALTER TABLE doomed DROP COLUMN flags; PRAGMA user_version = 1")
+    db.execute("DROP TABLE moving; DROP TABLE removal; DROP TABLE account")
+    db.execute("ALTER TABLE doomed DROP COLUMN flags; PRAGMA user_version = 1")
     db.close()
     world.remove(ONE, "INBOX", uids(world, ONE)[0])
     assert sync(world).two.removed == 1

@@ -203,7 +203,7 @@ def test_a_placeholder_left_by_a_restante_of_before_goes_as_it_did(tmp_path: Pat
     at = next(number for number, label in enumerate(steps.labels, 1) if label.startswith("one: before fetch"))
     assert not fetch(world, placeholder(world) or 0, Steps(at))
     db = apsw.Connection(str(world.folder / "state"))
-    db.execute("ALTER TABLE doomed DROP COLUMN flags; PRAGMA user_version = 3")
+    db.execute("DROP TABLE moving; ALTER TABLE doomed DROP COLUMN flags; PRAGMA user_version = 3")
     db.close()
     world.disks[TWO].flag("INBOX", placeholder(world) or 0, frozenset())
     came(world, ["\\Seen"])

@@ -29,7 +29,8 @@ CUT = 256
 """The connection ended while it, or others together with it, was being added: it goes by itself next time."""
 
 MOVING = {End.ONE: 512, End.TWO: 1024}
-"""We began to move it there. Cut off, it may be in the target and still where it was: not every move is one act."""
+"""We began to move it there; the state knows whereto. Cut off, it may be in the target and still where it was: not
+every move is one act."""
 
 WHOLE = 64
 """Carry it whole, whatever the limit says."""

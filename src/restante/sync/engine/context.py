@@ -14,6 +14,7 @@ from ..side import MailboxUnavailable, Side, keeps
 from ..state import State
 
 if TYPE_CHECKING:
+    from ..base import Row
     from ..model import Flags
     from ..plan.mailboxes import Joint
 
@@ -33,7 +34,8 @@ class Context:
 
     doubted: keys of messages that a second look is about. again: another pass has to come, and look at everything.
     later: pairs to which this pass adds nothing. stopped: (pair, side) to which nothing is added any more in this run.
-    leftovers: (key, pair, UID) where messages still are from which a move that was cut off had taken them.
+    leftovers: (key, pair, UID) where messages still are from which a move that was cut off had taken them. finished:
+    rows of such moves, which are noted as being in the target, with the pair and side that they were moved from.
     waiting: keys of messages that a side refused and that are not to be tried now. lost: of those that a side took and
     never showed. trash: held by who puts something there.
     """
@@ -67,6 +69,7 @@ class Context:
         self.waiting: set[int] = set()
         self.lost: set[int] = set()
         self.leftovers: dict[End, list[tuple[int, int, int]]] = {End.ONE: [], End.TWO: []}
+        self.finished: list[tuple[Row, int, End]] = []
         self._left_out: dict[tuple[str, End], str] = {}
 
     def name(self, pair: int, end: End) -> str:

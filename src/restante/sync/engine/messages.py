@@ -72,10 +72,14 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
     held = [row for rows in plan.holds.values() for row in rows]
     for rows in plan.removes.values():
         held += [row for row in rows if row.at(End.ONE).found is not None or row.at(End.TWO).found is not None]
-    changed = {id(row): row for row in [*plan.record, *lacking, *held] if row.key}
+    finished = [row for row, _, _ in context.finished]
+    for row, _, end in context.finished:
+        if row.at(end.other).gone:
+            row.at(end.other).uid = None  # the brake has seen it: it was not lost with all UIDs
+    changed = {id(row): row for row in [*plan.record, *lacking, *held, *finished] if row.key}
     listed = any(len(one.listed) or one.emails for look in looked for one in look.differences.values())
     new = [(look, end) for look in looked for end in look.changes if _unknown(look, end)]
-    concerned = _concerned(plan) | {row.pair for row in changed.values()}
+    concerned = _concerned(plan) | {row.pair for row in changed.values()} | {pair for _, pair, _ in context.finished}
     listings = [
         (pair, end)
         for pair in concerned
@@ -106,6 +110,9 @@ def _record(context: Context, looked: list[Look], plan: MessagePlan) -> None:
         for end, some in left.items():
             state.beside.leave(end, some)
             some.clear()
+        for row, _, end in context.finished:
+            messages.move_ended(end, [row.key])
+        context.finished.clear()
         for look in looked:
             for end, difference in look.differences.items():
                 if len(difference.listed):
@@ -158,7 +165,7 @@ def _put(row: Row) -> None:
             half.uid, half.found, half.gone = place[1], None, False
         elif place is None and (moved or not half.gone):
             half.uid = None
-        if half.gone:
+        if half.gone or (place is not None and half.uid is None):  # until it is noted where it is now
             row.odd |= GONE[end]
         else:
             row.odd &= ~GONE[end]
@@ -233,7 +240,7 @@ async def _move(context: Context, end: End, source: int, target: int, rows: list
             some = {place[1]: row for row in rows[start : start + TOGETHER] if (place := row.place(end)) is not None}
             keys = [row.key for row in some.values()]
             with context.state.transaction():
-                context.state.messages.moving(end, keys, begun=True)
+                context.state.messages.move_begun(end, keys, target)
             answers = await side.move(names[0], sorted(some), names[1])
             context.touch(source, end)
             context.touch(target, end)
@@ -254,7 +261,7 @@ async def _move(context: Context, end: End, source: int, target: int, rows: list
                     context.again = True
             with context.state.transaction():
                 context.state.messages.relocate(moved)
-                context.state.messages.moving(end, keys, begun=False)
+                context.state.messages.move_ended(end, keys)
             context.did(end, "moved", len(moved))
     except MailboxUnavailable as error:
         context.unsettled |= {source, target}

@@ -6,14 +6,14 @@ Bodies are read only for the few messages whose outlines leave a doubt. Changes 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 
 from ..base import AGAIN, FRESH, MOVING, PLACEHOLDER, SENT, WHOLE, Content, Half, Row
 from ..model import Outline
 from ..outline import as_it_was, digest, has_nul, without_mbsync
 from ..plan.match import Candidates, Matches, Trust, altered, match, match_digests, match_emails
 from ..settings import BOTH, End
-from ..side import MailboxUnavailable
+from ..side import MailboxUnavailable, moves_by_copying
 from .context import Context
 from .look import Look
 
@@ -54,9 +54,10 @@ def _give_back(context: Context, failed: list[Look]) -> None:
     rows = {row.key: row for look in failed for row in look.rows.values()}
     for row in rows.values():
         halves = [row.one, row.two] if row.stands is None else [row.one, row.two, row.stands]
-        context.unsettled |= {half.found[0] for half in halves if half.found is not None}
+        context.unsettled |= {row.pair, *(half.found[0] for half in halves if half.found is not None)}
     for end, some in context.leftovers.items():
         context.leftovers[end] = [left for left in some if left[0] not in rows]
+    context.finished = [one for one in context.finished if one[0].key not in rows]
 
 
 def _fail(context: Context, look: Look, end: End, error: MailboxUnavailable, failed: set[int]) -> None:
@@ -260,13 +261,24 @@ async def _finish_moves(
 ) -> None:
     """Messages whose move had come as far as the copy in the target: they are there, and what is left goes.
 
-    A message that is still where it was is looked for in the target; one that was found in the target (because it was
-    in a mailbox that the base does not know it in) is looked for elsewhere; one that is still where it was and that the
-    other side has no more, so that nobody knows what the target was, is looked for in all mailboxes but its own.
+    Where a move copies, a message that is not in the target is looked for there, and of one that was found there (it
+    was in a mailbox that the base does not know it in, or somebody has moved what was left) another one is looked for.
+    Where a move is one act nothing is left, and another one is a copy that somebody made. What is in its target was
+    moved by us, and not by somebody: it is taken as if the base had known it there.
     """
-    for rows, targets, looks, there_already in _by_target(found, end, moving):
-        spots = [(look, at) for look in looks if look.key not in failed for at in range(_new(look, end))]
-        if not spots:
+    noted = context.state.messages.targets(end, [row.key for row in moving])
+    placed = []
+    for row in moving:
+        here, there = row.place(end), row.place(end.other)
+        target = noted.get(row.key) or (there[0] if there is not None else None)  # one of before noted no target
+        if here is not None and target is not None:
+            placed.append((row, here[0] == target, target))
+    for there_already in (False, True) if moves_by_copying(context.sides[end]) else ():
+        some = [one for one in placed if one[1] == there_already and (not there_already or one[0].at(end).found)]
+        rows, targets = [row for row, _, _ in some], [target for _, _, target in some]
+        looks = [look for look in found if (there_already or look.key in targets) and look.key not in failed]
+        spots = [(look, at) for look in looks for at in range(_new(look, end))]
+        if not rows or not spots:
             continue
         before = {row.key: (row.place(end), row.at(end).found, row.at(end).seen) for row in rows}
         left = _rows(rows, context.state.messages.contents([row.key for row in rows]), end)
@@ -283,32 +295,21 @@ async def _finish_moves(
                 half.found, half.seen = was, seen
             if old is not None:
                 context.leftovers[end].append((row.key, *old))
+    for row, _, target in placed:
+        place = row.place(end)
+        if place is not None and place[0] == target:
+            context.finished.append((row, row.pair, end))
+            _rest(row, end, place)
 
 
-def _by_target(
-    found: list[Look], end: End, moving: list[Row]
-) -> Iterator[tuple[list[Row], list[int], list[Look], bool]]:
-    """Messages that were being moved, their targets, the mailboxes to look for them in, and whether they were found in
-    the target already. What one step finds is taken before the next is asked for."""
-    placed = [(row, here[0]) for row in moving if (here := row.place(end)) is not None]
-    for there_already in (False, True):
-        some = [
-            (row, there[0])
-            for row, here in placed
-            if (there := row.place(end.other)) is not None
-            and (here == there[0]) == there_already
-            and (not there_already or row.at(end).found is not None)
-        ]
-        targets = [target for _, target in some]
-        if some:
-            looks = [look for look in found if (look.key in targets) != there_already]
-            yield [row for row, _ in some], targets, looks, there_already
-    by_source: dict[int, list[Row]] = defaultdict(list)
-    for row, source in placed:
-        if row.place(end.other) is None and row.at(end).found is None:
-            by_source[source].append(row)
-    for source, rows in by_source.items():
-        yield rows, [source] * len(rows), [look for look in found if look.key != source], False
+def _rest(row: Row, end: End, place: tuple[int, int]) -> None:
+    """Its base is the mailbox where it was moved to there."""
+    half, other, elsewhere = row.at(end), row.at(end.other), row.place(end.other)
+    row.pair, half.uid, half.found = place[0], place[1], None
+    row.odd &= ~MOVING[end]
+    if elsewhere is not None:
+        there = elsewhere[0] == row.pair
+        other.uid, other.found = (elsewhere[1], None) if there else (None, elsewhere)
 
 
 # Across sides --------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import apsw
 
 from ...errors import Refusal
 from ..alone import alone
-from .schema import ACCOUNT, APPLICATION_ID, REMOVAL, STANDING, TABLES, VERSION
+from .schema import ACCOUNT, APPLICATION_ID, MOVING, REMOVAL, STANDING, TABLES, VERSION
 
 WAIT = 5_000
 """Milliseconds to wait for another program's transaction (a decision about held removals takes one)."""
@@ -91,6 +91,7 @@ MIGRATIONS: Sequence[Migration] = (
     lambda db: db.execute(REMOVAL),
     lambda db: db.execute(ACCOUNT),
     lambda db: db.execute(STANDING),
+    lambda db: db.execute(MOVING),
 )
 """Step n (from 0) leads from version n + 1 to n + 2. Never changed once released, only added to."""
 

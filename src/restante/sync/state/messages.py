@@ -141,6 +141,10 @@ class Messages:
         """Messages that are there and whose octets have these digests. Cost: as `origins`."""
         return [Origin(*found) for found in self._db.execute(_BY_DIGEST[end], (apsw.carray(tuple(digests)),))]
 
+    def targets(self, end: End, keys: Sequence[int]) -> dict[int, int]:
+        """The pairs into which these were about to be moved there, by key."""
+        return dict(self._db.execute(_TARGETS, (int(end), apsw.carray(_numbers(keys)))))
+
     def without_email(self, end: End, keys: Sequence[int]) -> dict[int, int]:
         """UID there -> key, of those of these messages whose EMAILID there is not known."""
         return dict(self._db.execute(_WITHOUT_EMAIL[end], (apsw.carray(_numbers(keys)),)))
@@ -207,12 +211,27 @@ class Messages:
         """The connection ended while these were being added."""
         self._db.executemany(f"UPDATE message SET odd = odd | {CUT} WHERE key = ?", [(key,) for key in keys])
 
-    def moving(self, end: End, keys: Sequence[int], *, begun: bool) -> None:
-        """These are about to be moved there; or are not after all."""
-        change = f"odd | {MOVING[end]}" if begun else f"odd & ~{MOVING[end]}"
+    def move_begun(self, end: End, keys: Sequence[int], target: int) -> None:
+        """These are about to be moved there, into the pair `target`."""
         self._db.execute(
-            f"UPDATE message SET odd = {change} WHERE key IN (SELECT value FROM carray(?))",
+            f"UPDATE message SET odd = odd | {MOVING[end]} WHERE key IN (SELECT value FROM carray(?))",
             (apsw.carray(_numbers(keys)),),
+        )
+        self._db.executemany(
+            f"INSERT OR REPLACE INTO moving (message, side, target) VALUES (?, {int(end)}, ?)",
+            [(key, target) for key in keys],
+        )
+
+    def move_ended(self, end: End, keys: Sequence[int]) -> None:
+        """These were moved there; or not after all."""
+        numbers = _numbers(keys)
+        self._db.execute(
+            f"UPDATE message SET odd = odd & ~{MOVING[end]} WHERE key IN (SELECT value FROM carray(?))",
+            (apsw.carray(numbers),),
+        )
+        self._db.execute(
+            f"DELETE FROM moving WHERE side = {int(end)} AND message IN (SELECT value FROM carray(?))",
+            (apsw.carray(numbers),),
         )
 
     def insert(self, rows: Sequence[Row]) -> None:
@@ -363,6 +382,7 @@ _CONTENTS = """
 SELECT message, size, received, mark, digest, one_email, two_email, near_size, near_digest
 FROM content WHERE message IN (SELECT value FROM carray(?))
 """
+_TARGETS = "SELECT message, target FROM moving WHERE side = ? AND message IN (SELECT value FROM carray(?))"
 _JOURNAL = _both("INSERT INTO message (key, pair, {x}, {x}_flags, {y}_flags, odd) VALUES")
 _JOURNAL_CONTENT = _both(
     "INSERT OR REPLACE INTO content (message, size, received, mark, digest, {x}_email, near_size, near_digest) VALUES"

@@ -12,7 +12,7 @@ version; migrations go forward only; a newer file is refused.
 from __future__ import annotations
 
 APPLICATION_ID = 0x52535332  # "RSS2"
-VERSION = 4
+VERSION = 5
 
 REMOVAL = """
 CREATE TABLE removal (                  -- messages that were seen to be removed there lately, carried over or held
@@ -31,6 +31,15 @@ CREATE TABLE account (                  -- whose account each side is, as it say
 """
 
 STANDING = "ALTER TABLE doomed ADD COLUMN flags INTEGER"
+
+MOVING = """
+CREATE TABLE moving (                   -- whereto we began to move them there
+    message INTEGER NOT NULL REFERENCES message ON DELETE CASCADE,
+    side INTEGER NOT NULL,
+    target INTEGER NOT NULL REFERENCES pair ON DELETE CASCADE,
+    PRIMARY KEY (message, side)
+) STRICT, WITHOUT ROWID;
+"""
 
 TABLES = (
     """
@@ -137,4 +146,5 @@ CREATE INDEX trash_since ON trash (since);
 """
     + REMOVAL
     + ACCOUNT
+    + MOVING
 )

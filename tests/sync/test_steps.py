@@ -247,6 +247,30 @@ def test_a_kill_at_every_step_changes_nothing(case: str, abilities: str, tmp_pat
         assert idle.changed == 0
 
 
+@pytest.mark.parametrize("abilities", ["all", "no-emails"])
+@pytest.mark.parametrize("end", End)
+def test_a_rename_after_one_that_was_cut_off_counts(end: End, abilities: str, tmp_path: Path) -> None:
+    """The first was carried, whatever else was left to do."""
+    new = folders(tmp_path)
+
+    def renamed() -> World:
+        world = prepared(next(new), abilities, "mailboxes")
+        world.settle()
+        world.disks[end].rename("Renamed", "Once")
+        world.deliver(ONE, "Once" if end is ONE else "Renamed")
+        return world
+
+    world = renamed()
+    world.sync()
+    done = world.steps.labels.index(f"{end.other.name.lower()}: after rename") + 1
+    for step in range(done + 2, world.steps.taken + 1):
+        world = renamed()
+        assert world.sync(kill=step) is None
+        world.disks[end.other].rename("Once", "Twice")
+        world.settle()
+        assert {"Renamed", "Once", "Twice"} & same(contents(world)).keys() == {"Twice"}, f"killed at step {step}"
+
+
 @pytest.mark.parametrize("abilities", ["all", "no-move"])
 def test_a_pour_that_fails_is_gone_on_with(abilities: str, tmp_path: Path) -> None:
     world = prepared(tmp_path / "0", abilities, "onto-a-bare-name")

@@ -109,18 +109,24 @@ async def _rename(context: Context, plan: MailboxPlan, step: Rename) -> None:
             known = other.known(end)
             if known is not None and known.name == there.name:
                 moved.append((other.key, step.new + known.name[len(step.old) :]))
+    names = dict(moved)
+    there_too = [
+        (other.key, there.name)
+        for other in plan.joints
+        if (there := other.at(end.other)) is not None and names.get(other.key) == there.name
+    ]
     with state.transaction():
         state.pairs.set_names(end, moved)
+        state.pairs.set_names(end.other, there_too)  # both have it: cut off, the run has carried this rename
         if joint.key:
             state.pairs.end_rename(joint.key, end)
-    names = dict(moved)
-    for other in plan.joints:
-        if other.key in names and other.pair is not None:
-            known = other.known(end)
-            assert known is not None
-            renamed = replace(known, name=names[other.key])
-            one, two = (renamed, other.pair.two) if end is End.ONE else (other.pair.one, renamed)
-            other.pair = Pair(other.key, one, two)
+    for side, renamed in ((end, names), (end.other, dict(there_too))):
+        for other in plan.joints:
+            known = other.known(side)
+            if other.pair is not None and known is not None and other.key in renamed:
+                known = replace(known, name=renamed[other.key])
+                one, two = (known, other.pair.two) if side is End.ONE else (other.pair.one, known)
+                other.pair = Pair(other.key, one, two)
 
 
 async def _pour(context: Context, place: Place, end: End, made: Place, *, resumed: bool) -> Place:

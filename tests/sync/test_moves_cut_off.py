@@ -154,3 +154,18 @@ def test_a_removal_after_a_move_that_was_cut_off_is_not_held(tmp_path: Path) -> 
         assert report is not None
         assert report.held == ()
         assert where(world) == {}
+
+
+@pytest.mark.parametrize("end", End)
+def test_mail_that_is_alike_is_not_taken_for_what_was_moved(end: End, tmp_path: Path) -> None:
+    """A mailing list's copy comes into the target in the same second."""
+    for step in steps_of_the_move(tmp_path / "whole", "no-move", end):
+        world = prepared(tmp_path / str(step), "no-move", end)
+        assert world.sync(kill=step) is None
+        world.disks[end.other].deliver("B", octets(1, False) + b"its footer\r\n", received=1_700_000_000)
+        world.copies[1] += 1
+        world.settle()
+        for disk in world.disks.values():
+            sizes = sorted(len(message.data) for message in disk.boxes["B"].messages.values())
+            assert sizes == [len(octets(1, False)), len(octets(1, False)) + 12], f"killed at step {step}"
+        world.check()

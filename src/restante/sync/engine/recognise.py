@@ -283,6 +283,7 @@ async def _finish_moves(
         before = {row.key: (row.place(end), row.at(end).found, row.at(end).seen) for row in rows}
         left = _rows(rows, context.state.messages.contents([row.key for row in rows]), end)
         left.where = targets
+        left.trust = [Trust.NONE] * len(rows)  # nothing lacks: mail that is alike is not to take its place
         taken = await _by_content(context, found, end, rows, left, spots, outlines, failed)
         for look in looks:
             _take(look, end, {at for key, at in taken if key == look.key})

@@ -373,6 +373,8 @@ def test_fuzzy_finds_what_is_close_and_scores_it(installation: Installation) -> 
             assert found.scores[1] == 100 > found.scores[0] >= 1
             assert list(await store.search(box, Fuzzy(Contains(Field.SUBJECT, "helo")), ALL)) == [2]
             assert list(await store.search(box, Fuzzy(And((body("helo"), Not(HasFlag("\\Seen"))))), ALL)) == [1]
+            for swapped in ("ehllo", "hlelo", "helol", "zzzzz hlelo"):  # of the second no piece is in "hello"
+                assert list(await store.search(box, Fuzzy(Contains(Field.TEXT, swapped)), ALL)) == [1, 2], swapped
             assert list((await store.scored(box, HasFlag("\\Seen"), ALL)).scores) == []
             while await store.fill_search():
                 pass

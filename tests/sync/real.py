@@ -552,7 +552,10 @@ class Real:
         elif what == 11 and there not in names:
             self.say(end, f"create {there}")
             edits.create(there)
-        elif what == 12 and name != "INBOX" and there not in names and not there.startswith(name + "/"):
+        elif what == 12 and name != "INBOX" and not there.startswith(name + "/"):
+            moved = {there + one[len(name) :] for one in names if one == name or one.startswith(name + "/")}
+            if not moved.isdisjoint(names):
+                return  # no program puts a mailbox, or one below it, where there is one
             self.say(end, f"rename {name} to {there}")
             edits.rename(name, there)
         elif what == 13 and name != "INBOX":

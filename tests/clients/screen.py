@@ -6,9 +6,12 @@ user runs, know nothing of it. Nothing here waits for a time: `see` looks until 
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -39,7 +42,10 @@ class Screen:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        group = int(self._tmux("list-panes", "-F", "#{pane_pid}"))  # the shell's, which the program is in
         self._tmux("kill-server")
+        with suppress(ProcessLookupError):  # nearly always: a hangup has ended them
+            os.killpg(group, signal.SIGKILL)
         self.folder.cleanup()
 
     def type(self, *keys: str) -> None:

@@ -286,6 +286,26 @@ def test_a_list_that_is_refused_replaces_nothing(first: bytes, monkeypatch: pyte
     run(scenario)
 
 
+def test_an_enable_that_is_refused_has_switched_nothing_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(world: World) -> None:
+        client = await world.client(b"NOOP")
+
+        async def broken() -> list[Mailbox]:
+            raise StoreFailed("The disk is broken.")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(client.session.own_store, "mailboxes", broken)
+            assert b"T NO [UNAVAILABLE]" in await client.do(b"ENABLE IMAP4rev2 QRESYNC METADATA")
+        dialect = client.session.dialect
+        assert not any((dialect.rev2, dialect.qresync, dialect.condstore, dialect.metadata))
+        assert not watched(world)
+        assert b"* ENABLED IMAP4rev2 METADATA\r\n" in await client.do(b"ENABLE IMAP4rev2 METADATA")
+        await world.store.create_mailbox("X")
+        await silent(client)
+
+    run(scenario)
+
+
 def test_nothing_falls_between_two_lists() -> None:
     async def scenario(world: World) -> None:
         client = await world.client(b"NOTIFY SET (personal (MailboxName MessageNew MessageExpunge))")

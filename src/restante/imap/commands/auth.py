@@ -120,17 +120,17 @@ async def enable(session: ImapSession, command: Enable) -> Reply:
     """ENABLE: switch on what is known, pass over the rest; nothing is switched off again."""
     names = [name for name in dict.fromkeys(command.capabilities) if name in capabilities.ENABLED_BY_NAME]
     dialect = session.dialect
+    # First, since it alone can fail: an ENABLE that is refused has switched nothing on.
+    await _tell_metadata(session, frozenset().union(*(ANNOTATIONS.get(name, ()) for name in names)))
     for name in names:
         if name == "IMAP4REV2":
             dialect.rev2 = True
         elif name == "UTF8=ACCEPT":
             dialect.utf8_accept = True
-        elif name in ANNOTATIONS:
-            await _tell_metadata(session, ANNOTATIONS[name])
         elif name == "UIDONLY":
             dialect.uidonly = True
             contexts.drop_numbered(session)
-        else:
+        elif name not in ANNOTATIONS:
             session.enable_condstore()
             dialect.qresync = dialect.qresync or name == "QRESYNC"
     session.reader.utf8 = dialect.utf8
@@ -151,14 +151,15 @@ async def _tell_metadata(session: ImapSession, events: frozenset[NotifyEvent]) -
     by what that has asked."""
     if events <= session.dialect.metadata:
         return
-    session.dialect.metadata |= events
+    wanted = session.dialect.metadata | events
     before = session.notifications
     if session.told is AS_EVER and (before is None or not before.at_once):
         others = (session.config.other_users,)
         groups = [
-            EventGroup(NotifyFilter.PERSONAL, (), session.dialect.metadata),
-            EventGroup(NotifyFilter.SUBTREE, others, session.dialect.metadata - {NotifyEvent.SERVER_METADATA}),
+            EventGroup(NotifyFilter.PERSONAL, (), wanted),
+            EventGroup(NotifyFilter.SUBTREE, others, wanted - {NotifyEvent.SERVER_METADATA}),
         ]
         notifications = Notifications(session, [one for one in groups if one.events], at_once=False)
         await notifications.begin(status=False, before=before)
         session.notify(notifications, AS_EVER)
+    session.dialect.metadata = wanted

@@ -228,6 +228,46 @@ CASES: dict[str, tuple[tuple[bytes, ...], str]] = {
         B< T OK ...
         B> NOOP
         B< T OK ...
+        # of those that it alone has changed it knows the flags
+        A> STORE 2 +FLAGS.SILENT (\\Draft)
+        A< * 1 FETCH (FLAGS (\\Answered \\Flagged))
+        A< T OK ...
+        B> STORE 1:3 +FLAGS.SILENT (\\Seen)
+        B< * 2 FETCH (FLAGS (\\Draft))
+        B< * 2 FETCH (FLAGS (\\Seen \\Draft))
+        B< T OK ...
+        """,
+    ),
+    "with CONDSTORE the others' numbers are told alone": (
+        (b"SELECT INBOX (CONDSTORE)",),
+        """
+        B> NOOP
+        B< T OK ...
+        A> STORE 2 +FLAGS (\\Draft)
+        A< * 2 FETCH (UID 2 FLAGS (\\Draft) MODSEQ (<n>))
+        A< T OK ...
+        B> STORE 1:3 +FLAGS.SILENT (\\Seen)
+        B< * 2 FETCH (UID 2 FLAGS (\\Draft) MODSEQ (<n>))
+        B< * 1 FETCH (UID 1 MODSEQ (<n>))
+        B< * 3 FETCH (UID 3 MODSEQ (<n>))
+        B< * 2 FETCH (UID 2 FLAGS (\\Seen \\Draft) MODSEQ (<n>))
+        B< T OK ...
+        """,
+    ),
+    "with UIDONLY as well": (
+        (b"ENABLE UIDONLY", b"SELECT INBOX (CONDSTORE)"),
+        """
+        B> NOOP
+        B< T OK ...
+        A> UID STORE 2 +FLAGS (\\Draft)
+        A< * 2 UIDFETCH (FLAGS (\\Draft) MODSEQ (<n>))
+        A< T OK ...
+        B> UID STORE 1:3 +FLAGS.SILENT (\\Seen)
+        B< * 2 UIDFETCH (FLAGS (\\Draft) MODSEQ (<n>))
+        B< * 1 UIDFETCH (MODSEQ (<n>))
+        B< * 3 UIDFETCH (MODSEQ (<n>))
+        B< * 2 UIDFETCH (FLAGS (\\Seen \\Draft) MODSEQ (<n>))
+        B< T OK ...
         """,
     ),
 }

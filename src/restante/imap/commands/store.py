@@ -53,9 +53,9 @@ async def store(session: ImapSession, command: Store) -> Reply:
     if not spans:
         return Reply(b"STORE completed.")
     spans, limited = limit.cut(view, spans, limit.of_commands(session.config))
-    news = False
+    told = array("I")
     if command.silent:
-        news = await session.updates.tell(may_expunge=False)  # what others did so far, or this change would cover it
+        told = await session.updates.tell(may_expunge=False)  # what others did so far, or this change would cover it
     try:
         flagged = await session.selected_store.store_flags(
             view.mailbox.key, view.ranges(spans), MODES[command.mode], flags, command.unchanged_since
@@ -70,12 +70,13 @@ async def store(session: ImapSession, command: Store) -> Reply:
         await _tell_if_full(session, view)
     if not silent:
         await _answer(session, view, command, spans, descending=bool(limited))
-    elif alone and not news:
-        _tell_modseqs(session, view, flagged)
-    elif len(flagged.changed):
-        # Somebody changed flags since the client was told last: it cannot work out what they are now. Those that it was
-        # just told are from before this change, which it may have noted already (RFC 9051 6.4.6: no race is left).
-        await _answer(session, view, command, view_spans(view, flagged.changed))
+    else:
+        # Where somebody else changed flags, too, the client cannot work out what they are now: those that it was just
+        # told are from before this change, which it may have noted already (RFC 9051 6.4.6: no race is left).
+        doubtful = _of_both(flagged.changed, told) if alone else flagged.changed
+        if len(doubtful) < len(flagged.changed):
+            _tell_modseqs(session, view, flagged, doubtful)
+        await _answer(session, view, command, view_spans(view, doubtful))
     if silent and command.unchanged_since is not None and len(flagged.changed) < count(spans):
         await _answer(session, view, command, _left_as_it_was(view, spans, flagged), descending=bool(limited))
     if not alone or (command.uid and len(view.gone)):
@@ -134,19 +135,25 @@ def _left_as_it_was(view: View, spans: Spans, flagged: Flagged) -> Spans:
     return without(there, view_spans(view, flagged.changed))
 
 
-def _tell_modseqs(session: ImapSession, view: View, flagged: Flagged) -> None:
-    """What a CONDSTORE-aware client needs of a silent STORE (RFC 7162 3.1.3): the number of this very change.
+def _of_both(changed: array[int], told: array[int]) -> array[int]:
+    """What is in both, ascending."""
+    return array("I", sorted(set(told).intersection(changed))) if len(told) else told
+
+
+def _tell_modseqs(session: ImapSession, view: View, flagged: Flagged, but: array[int]) -> None:
+    """What a CONDSTORE-aware client needs of a silent STORE (RFC 7162 3.1.3): the number of this very change, for each
+    message but those that it hears more of.
 
     It is not read back: another session's change may have come meanwhile, and its number without its flags would make
     the client take them for known.
     """
     if not session.dialect.condstore:
         return
+    spans, uids = without(view_spans(view, flagged.changed), view_spans(view, but)), view.uids.uids
     if session.dialect.uidonly:
         line = b"* %%d UIDFETCH (MODSEQ (%d))\r\n" % flagged.modseq
-        session.write(b"".join(map(line.__mod__, flagged.changed)))
+        session.write(b"".join(line % uid for start, stop in spans for uid in uids[start:stop]))
         return
-    spans, uids = view_spans(view, flagged.changed), view.uids.uids
     numbers = chain.from_iterable(range(start + 1, stop + 1) for start, stop in spans)
     named = chain.from_iterable(uids[start:stop] for start, stop in spans)
     line = b"* %%d FETCH (UID %%d MODSEQ (%d))\r\n" % flagged.modseq

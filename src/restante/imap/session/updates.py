@@ -13,6 +13,7 @@ RFC 9586 3.4, 3.6.
 from __future__ import annotations
 
 import asyncio
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
@@ -152,15 +153,15 @@ class Updates:
         if view is not None and view.untold and session.told.at_once and session.dialect.qresync:
             session.say(_why(view), b"HIGHESTMODSEQ %d" % view.told_modseq)
 
-    async def tell(self, *, may_expunge: bool, regardless: bool = False) -> bool:
-        """Read what changed and write it; whether flags were among it. Raises SelectedLost.
+    async def tell(self, *, may_expunge: bool, regardless: bool = False) -> array[int]:
+        """Read what changed and write it; the UIDs whose flags were told, ascending. Raises SelectedLost.
 
         regardless: also where NOTIFY has said that the client wants to hear nothing.
         """
         session = self._session
         view = session.view
         if not session.told.messages and not regardless:
-            return False
+            return array("I")
         session.dirty = False
         try:
             return await self._tell(view, may_expunge)
@@ -169,12 +170,12 @@ class Updates:
         except NoPermission as taken:
             raise SelectedLost(b"The selected mailbox may no longer be read.", b"NOPERM") from taken
 
-    async def _tell(self, view: View, may_expunge: bool) -> bool:
+    async def _tell(self, view: View, may_expunge: bool) -> array[int]:
         """Each question to the store may be the one that finds the mailbox gone, or closed to who asks."""
         session = self._session
         delta = await session.selected_store.delta(view.mailbox.key, view.mailbox.highest_modseq)
         if delta.mailbox is view.mailbox and view.is_settled:
-            return False  # the very row that was read last: the answer to most questions
+            return array("I")  # the very row that was read last: the answer to most questions
         present = await self._shared_list(view, delta)
         if delta.mailbox.rights != view.mailbox.rights:  # RFC 4314 5.1.1
             words = await session.selected_store.keywords(view.mailbox.key)
@@ -195,7 +196,7 @@ class Updates:
             await contexts.tell_changed(session, view, delta, update)
         if session.told.fetch and session.notifications is not None:
             await session.notifications.fetch_new(view, update.arrived, delta)
-        return bool(update.changed) and self._tells_flags
+        return array("I", [uid for _, uid, _, _ in update.changed] if self._tells_flags else ())
 
     async def tell_done(self, done: Reply, *, may_expunge: bool = True, regardless: bool = True) -> None:
         """`tell`, within a command that has changed something and is answered by `done` should the mailbox be lost."""

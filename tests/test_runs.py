@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from array import array
 from time import process_time
 
@@ -28,6 +29,21 @@ def edited(draw: st.DrawFn) -> tuple[array[int], array[int]]:
     less = draw(st.sets(st.sampled_from(old), max_size=5)) if len(old) else set()
     more = draw(st.sets(st.integers(1, 1_400), max_size=5))
     return old, array("I", sorted((set(old) - less) | more))
+
+
+@given(st.sets(st.integers(1, 300) | st.integers(1, 2**32 - 1)).flatmap(lambda some: st.permutations(sorted(some))))
+def test_numbers_in_order_however_far_apart(numbers: list[int]) -> None:
+    assert list(runs.ascending(array("I", numbers))) == sorted(numbers)
+
+
+def test_numbers_are_put_in_order_without_an_object_each() -> None:
+    numbers = array("I", range(50_000, 0, -1))
+    tracemalloc.start()
+    try:
+        assert runs.ascending(numbers) == array("I", range(1, 50_001))
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @given(ascending() | st.sets(st.integers(1, 900)).map(lambda some: array("I", sorted(some))))

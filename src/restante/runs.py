@@ -1,4 +1,4 @@
-"""Arrays of ascending numbers (UIDs, message numbers): their runs, and what two of them have not in common.
+"""Arrays of ascending numbers (UIDs, message numbers): in order, their runs, and what two of them have not in common.
 
 Long stretches are compared as a whole, so that cost grows with runs and differences: a million UIDs in a few runs take
 microseconds, and two lists of a million that differ by three take two passes of C. Pure.
@@ -9,9 +9,30 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import compress
 
 _BLOCK = 64
 """Numbers that a plain loop passes over as fast as a look at whether they are one run is worth."""
+
+_SPREAD = 8
+"""Numbers between the smallest and the largest, for each that there is, up to which they are put in order by marks."""
+
+
+def ascending(numbers: array[int]) -> array[int]:
+    """The same distinct numbers in ascending order.
+
+    Those that lie near each other, as removals of a mailbox do, are marked in a row of octets: as fast as to sort them
+    as objects, which take 40 octets each (50,000: 2.1 MB at the peak, 0.5 so).
+    """
+    if len(numbers) < 2:
+        return numbers
+    low, high = min(numbers), max(numbers)
+    if high - low >= _SPREAD * len(numbers):
+        return array(numbers.typecode, sorted(numbers))
+    marks = bytearray(high - low + 1)
+    for number in numbers:
+        marks[number - low] = 1
+    return array(numbers.typecode, compress(range(low, high + 1), marks))
 
 
 def runs(numbers: array[int]) -> list[tuple[int, int]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from ...runs import ascending
 from ...store.interface import Store
 from ...store.model import Column
 from ..grammar.commands import ESearch, Search, Sort
@@ -48,7 +49,7 @@ def shown(found: array[int], command: SearchLike) -> array[int]:
     table 4, RFC 9394 table 1). MIN and MAX of a SORT are its ends (RFC 5267 3.1)."""
     returning = command.returning or frozenset()
     if not len(found) or returning & {"ALL", "COUNT"} or not returning & {"MIN", "MAX", "PARTIAL"}:
-        return array("I", sorted(found)) if isinstance(command, Sort) else found
+        return ascending(found) if isinstance(command, Sort) else found
     ends = ([found[0]] if "MIN" in returning else []) + ([found[-1]] if "MAX" in returning else [])
     if command.partial is None:
         return array("I", sorted(set(ends)))

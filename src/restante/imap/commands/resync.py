@@ -7,12 +7,12 @@ RFC demands: a client then forgets what is not there, and never what is. RFC 716
 from __future__ import annotations
 
 import asyncio
-from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...query.language import Sequence
+from ...runs import within
 from ...store.model import Delta
 from ..grammar.commands import QResync
 from ..grammar.response import vanished
@@ -98,23 +98,15 @@ async def _write_vanished(session: ImapSession, view: View, asked: Sequence, del
 
 
 def _gone(view: View, asked: Sequence, delta: Delta, above: int) -> list[Range]:
-    """UIDs of `asked` above one that a delta names, or, where it cannot, that are not there."""
+    """UIDs of `asked` above one that a delta names, or all where it cannot, without those that this session still
+    counts as there."""
     ranges = resolve(asked.ranges, view.mailbox.uidnext - 1)
     if asked.saved:
         ranges = merge([*ranges, *view.ranges(view.spans(Sequence((), saved=True)))])
     top = view.mailbox.uidnext - 1  # a UID never given out cannot have vanished
     bounded = [(max(low, above + 1), min(high, top)) for low, high in ranges]
     bounded = [(low, high) for low, high in bounded if low <= high]
-    return compress(within(view, delta, bounded)) if delta.complete else absent(view, bounded)
-
-
-def within(view: View, delta: Delta, ranges: list[Range]) -> array[int]:
-    """UIDs that the log names and `ranges` hold, without those that this session still counts as there."""
-    vanished = delta.vanished
-    found = array("I")
-    for low, high in ranges:
-        found += vanished[bisect_left(vanished, low) : bisect_right(vanished, high)]
-    return array("I", [uid for uid in found if not view.uids.sequence(uid)])
+    return absent(view, compress(within(delta.vanished, bounded)) if delta.complete else bounded)
 
 
 def absent(view: View, ranges: list[Range]) -> list[Range]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from array import array
+from itertools import chain
 
 import apsw
 
+from ...runs import ascending
 from ..backup import CatalogueRow, Head, MailboxRow, Mark, PlacedRow, Pop3Row, SeenRow, TombstoneRow
 from ..errors import Damaged
 from . import stamps
@@ -54,7 +56,7 @@ def flagged(db: apsw.Connection, mailbox: int, since: int, below: int) -> list[t
 
 
 def gone(db: apsw.Connection, mailbox: int, since: int) -> array[int]:
-    return array("I", sorted([row[0] for row in db.execute(_GONE, (mailbox, since))]))
+    return ascending(array("I", chain.from_iterable(db.execute(_GONE, (mailbox, since)))))
 
 
 def pop3(db: apsw.Connection) -> list[Pop3Row]:

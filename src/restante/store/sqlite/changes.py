@@ -16,6 +16,7 @@ from itertools import chain
 
 import apsw
 
+from ...runs import ascending
 from ..model import Delta, Flagged, Mailbox, Snapshot, UidList, UidRanges
 from . import mailboxes, rows, stamps
 from .flags import Held
@@ -337,8 +338,7 @@ def vanished(db: apsw.Connection, key: int, since: int, most: int | None = None)
     """UIDs removed after `since`, as far as the log goes, ascending. most: where they are more, some, one more than
     that."""
     limit = -1 if most is None else most + 1
-    found = array("I", list(chain.from_iterable(db.execute(_VANISHED, (key, since, limit)))))
-    return array("I", sorted(found)) if len(found) > 1 else found
+    return ascending(array("I", chain.from_iterable(db.execute(_VANISHED, (key, since, limit)))))
 
 
 _ALL_FLAGS = "SELECT flagset FROM placement WHERE mailbox = ? ORDER BY uid"

@@ -13,6 +13,7 @@ from itertools import chain
 
 import apsw
 
+from ...runs import ascending
 from ..model import Flagged, FlagMode, Flags, System, UidRanges
 from .mailboxes import mailbox_by_key
 from .transaction import Write
@@ -160,7 +161,10 @@ def _together(parts: list[array[int]], known: Held | None) -> array[int]:
         return parts[0]
     if known is not None and sum(map(len, parts)) == len(known.uids):
         return known.uids
-    return array("I", sorted(chain.from_iterable(parts)))
+    together = array("I")
+    for part in parts:
+        together += part
+    return ascending(together)
 
 
 def _count(tx: Write, mailbox: int, stretches: UidRanges, messages: int, old: Flags, new: Flags) -> None:

@@ -25,6 +25,7 @@ import apsw
 from ...mime.model import Limits
 from ...query.fields import Header
 from ...query.language import Contains, FieldMatches, HeaderContains, Query
+from ...runs import ascending
 from ..interface import ComeTo
 from ..model import FlagTable, Scored, UidRanges
 from . import bodies, by_flags
@@ -187,7 +188,7 @@ class _Search:
 
     def ordered(self, found: array[int]) -> array[int]:
         by_number = self.emails is None and isinstance(self.test, Sql)
-        return found if by_number else array("I", sorted(found))
+        return found if by_number else ascending(found)
 
     async def run(self) -> AsyncIterator[list[Row]]:
         """Matching rows, batch by batch."""

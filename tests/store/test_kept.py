@@ -24,7 +24,7 @@ from restante.store.sqlite.changes import FEW_FLAGS
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.handles import IDLE
 from restante.store.sqlite.kept import LARGE_IDLE, SMALL, Kept
-from restante.store.sqlite.made import MESSAGE_COSTS, Columns, Made, Of, Place
+from restante.store.sqlite.made import MESSAGE_COSTS, UNUSED, Columns, Made, Of, Place
 from restante.store.sqlite.orders import FEW_SORTED, MOST_PLACED, Orders
 from tests.engines.making import ACCOUNT, Installation, fill, inbox
 
@@ -149,7 +149,7 @@ def test_a_mailbox_that_has_not_changed_is_opened_without_a_look_at_the_file(
 
 
 def large() -> Kept:
-    kept = Kept()
+    kept = Kept(lambda: 0.0)
     for account, count in (("large", SMALL + 1), ("small", SMALL)):
         uids = UidList(array("I", range(1, count + 1)))
         kept.lists._keep((account, 1), (1, 1, 1), uids)
@@ -206,7 +206,7 @@ def keep(made: Made, place: Place, of: Of, columns: Columns, octets: int) -> Non
 
 
 def test_what_was_made_of_answers_is_bounded_in_octets() -> None:
-    made = Made(most=3 * (2 * MESSAGE_COSTS + 100 + len(b"BODY")))
+    made = Made(lambda: 0.0, most=3 * (2 * MESSAGE_COSTS + 100 + len(b"BODY")))
     columns = ((b"x" * 50, b"y" * 50),)
     places: list[Place] = [("a", mailbox, 0) for mailbox in range(4)]
     of: Of = ("i", 1, b"")
@@ -229,14 +229,14 @@ def test_what_was_made_of_answers_is_bounded_in_octets() -> None:
 
 def test_names_count_too() -> None:
     """Those of header fields are up to 64 kB long, and differ as a client likes."""
-    made, of = Made(most=100_000), ("i", 1, b"12")
+    made, of = Made(lambda: 0.0, most=100_000), ("i", 1, b"12")
     for number in range(50):
         made.keep(("a", number, 0), of, b"%d" % number + b"x" * 10_000, ((b"x",),), 1)
     assert sum(len(name) for _, name in made._columns) <= 100_000
 
 
 def test_what_is_asked_for_once_is_only_noted() -> None:
-    made, place, of = Made(), ("a", 1, 0), ("i", 1, b"12")
+    made, place, of = Made(lambda: 0.0), ("a", 1, 0), ("i", 1, b"12")
     columns = ((b"x" * 5_000, b"y" * 5_000),)
     made.keep(place, of, b"BODY", columns, 10_000)
     assert made.find(place, of, b"BODY") is None
@@ -249,7 +249,7 @@ def test_what_is_asked_for_once_is_only_noted() -> None:
 
 
 def test_of_a_mailbox_that_does_not_fit_a_part_is_kept() -> None:
-    made = Made(most=10_000)
+    made = Made(lambda: 0.0, most=10_000)
     of: Of = ("i", 1, b"12")
 
     def listed() -> int:
@@ -269,7 +269,7 @@ def test_of_a_mailbox_that_does_not_fit_a_part_is_kept() -> None:
 
 
 def test_of_one_place_the_last_listing_alone_is_kept() -> None:
-    made, place = Made(), ("a", 1, 500)
+    made, place = Made(lambda: 0.0), ("a", 1, 500)
     first, second = ((b"one", b"two"),), ((b"two", b"three"),)
     keep(made, place, ("i", 1, b"12"), first, 6)
     held = made._held
@@ -280,12 +280,28 @@ def test_of_one_place_the_last_listing_alone_is_kept() -> None:
         assert made.find(place, of, b"BODY") is None
 
 
+def test_what_nobody_asks_for_goes_after_a_while() -> None:
+    """Listings that begin at ever other places of a mailbox that changes do not fill the bound."""
+    now = 0.0
+    made, of, columns = Made(lambda: now), ("i", 1, b"12"), ((b"one", b"two"),)
+    keep(made, ("a", 1, 0), of, columns, 6)
+    keep(made, ("a", 1, 1), of, columns, 6)
+    held = made._held
+    now = UNUSED
+    assert made.find(("a", 1, 0), of, b"BODY") is columns
+    now = 1.5 * UNUSED
+    keep(made, ("a", 1, 2), of, columns, 6)
+    assert made.find(("a", 1, 0), of, b"BODY") is columns, "it was of use meanwhile"
+    assert made.find(("a", 1, 1), of, b"BODY") is None
+    assert made._held == held
+
+
 @pytest.mark.parametrize("count", [100, 500])
 @pytest.mark.parametrize("octets", [0, 12, 300])
 @pytest.mark.parametrize("lengths", [False, True])
 def test_the_bound_on_what_was_made_is_one_of_memory(count: int, octets: int, lengths: bool) -> None:
     """lengths: a column of numbers beside the octets, as chosen header fields have."""
-    made = Made(most=1 << 20)
+    made = Made(lambda: 0.0, most=1 << 20)
 
     def kept(mailbox: int) -> None:
         numbers, blocks = list(range(1_000, 1_000 + count)), [bytes(octets) for _ in range(count)]

@@ -101,7 +101,7 @@ def test_what_is_all_kept_asks_for_no_row() -> None:
 def kept_columns(world: World) -> list[object]:
     """What is kept, by place and name."""
     assert isinstance(world.engine, SqliteEngine)
-    return [key for key, (_, _, columns) in world.engine.kept.made._columns.items() if columns is not None]
+    return [key for key, held in world.engine.kept.made._columns.items() if held.columns is not None]
 
 
 def test_fields_are_kept_by_what_was_asked_for() -> None:

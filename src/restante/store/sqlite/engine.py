@@ -104,7 +104,7 @@ class SqliteEngine:
             retention, log_retention, reserve, compress, keywords, mailboxes, annotations, transfer
         )
         self.handles = Handles(handles, clock, random, filling)
-        self.kept = Kept()
+        self.kept = Kept(clock.monotonic)
         self.locks = data / "run" / "locks"
         self.indexes = Indexes(self.index_path, self.locks, clock.monotonic)
         self.index_from = index_from

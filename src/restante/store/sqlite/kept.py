@@ -10,6 +10,7 @@ Must not know: files. For the event loop's thread.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from weakref import WeakValueDictionary
 
@@ -36,7 +37,7 @@ LARGE_IDLE = 600.0
 class Kept:
     """The caches of one engine."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float]) -> None:
         self.lists = Lists()
         self.flags = FlagArrays(self.lists)
         self.maildrops = Maildrops()
@@ -46,7 +47,7 @@ class Kept:
         self.matches = Matches(self.lists, self.flags)
         self.orders = Orders()
         self.trees = Trees()
-        self.made = Made()
+        self.made = Made(monotonic)
         self._shared: WeakValueDictionary[str, Shared] = WeakValueDictionary()
         self._recent: OrderedDict[str, Shared] = OrderedDict()
         self._large: dict[str, float] = {}  # account -> when it went to sleep, the first to do so first

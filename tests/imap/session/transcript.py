@@ -5,7 +5,8 @@
     A< ...                   any number of lines
     A< T OK [READ-WRITE] ... the tagged response; text behind "..." is not looked at
     A! 2 EXPUNGE             client A, in IDLE, is told this unasked (whatever stands around it)
-    A+ DONE                  client A sends this line without a tag
+    A+ DONE                  client A sends this line without a tag; several that stand next are sent in one piece, as
+                             the lines of a literal are
 
 `<n>` stands for a number, `<id>` for an identity, `<date>` for a date-time; a remembered one is written
 `<n:name>` and then means the same number everywhere. Literals in answers are shown as their raw lines.
@@ -44,6 +45,9 @@ class Transcript:
             if kind == "!":
                 await client.pushed(self._filled(rest).encode())
                 continue
+            while kind == "+" and i < len(lines) and lines[i][:2] == f"{who}+":
+                rest += "\r\n" + lines[i][3:]
+                i += 1
             expected: list[str] = []
             while i < len(lines) and lines[i][:2] == f"{who}<":
                 expected.append(lines[i][3:])

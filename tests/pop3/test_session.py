@@ -78,6 +78,26 @@ def test_rfc1939_example_session() -> None:
 
 
 STEPS = [
+    pytest.param(b"STAT\r\n", [b"+OK 2 320"], id="rfc1939-5-stat"),
+    pytest.param(b"LIST\r\n", [b"+OK 2 messages (320 octets).", b"1 120", b"2 200", b"."], id="rfc1939-5-list-of-all"),
+    pytest.param(b"RETR 1\r\n", [b"+OK 120 octets", b"Subject: one", b"", b"x" * 102, b"."], id="rfc1939-5-retr"),
+    pytest.param(b"RETR 3\r\n", [b"-ERR No such message."], id="rfc1939-5-retr-none"),
+    pytest.param(
+        b"DELE 1\r\nRSET\r\nSTAT\r\n",
+        [b"+OK Message 1 marked.", b"+OK 2 messages (320 octets).", b"+OK 2 320"],
+        id="rfc1939-5-rset",
+    ),
+    pytest.param(b"TOP 1 10\r\n", [b"+OK", b"Subject: one", b"", b"x" * 102, b"."], id="rfc1939-7-top"),
+    pytest.param(b"TOP 100 3\r\n", [b"-ERR No such message."], id="rfc1939-7-top-none"),
+    pytest.param(
+        b"UIDL\r\n", [b"+OK Unique-id listing follows.", b"1 m001", b"2 m002", b"."], id="rfc1939-7-uidl-of-all"
+    ),
+    pytest.param(b"QUIT\r\n", [b"+OK Bye."], id="rfc1939-6-quit"),
+    pytest.param(
+        b"DELE 2\r\nDELE 1\r\nQUIT\r\n",
+        [b"+OK Message 2 marked.", b"+OK Message 1 marked.", b"+OK Bye."],
+        id="rfc1939-6-quit-of-an-empty-maildrop",
+    ),
     pytest.param(b"LIST 2\r\n", [b"+OK 2 200"], id="rfc1939-5-list-one"),
     pytest.param(b"LIST 3\r\n", [b"-ERR No such message."], id="rfc1939-5-list-none"),
     pytest.param(b"UIDL 2\r\n", [b"+OK 2 m002"], id="rfc1939-7-uidl-one"),
@@ -95,6 +115,12 @@ STEPS = [
     pytest.param(b"LANG\r\n", [b"+OK Language listing follows:", b"en English", b"."], id="rfc6856-3.3-listing"),
     pytest.param(b"LANG MUL\r\n", [b"-ERR No such language here."], id="rfc6856-3.3-mul"),
     pytest.param(b"LANG *\r\n", [b"+OK en English it is."], id="rfc6856-3.3-star"),
+    # English is all there is: what the RFC's server says in Spanish and Swedish is refused, and stays English
+    pytest.param(
+        b"LANG es\r\nLANG uga\r\nLANG sv\r\nLANG EN\r\n",
+        [b"-ERR No such language here."] * 3 + [b"+OK en English it is."],
+        id="rfc6856-3.3-others",
+    ),
     pytest.param(b"APOP a b\r\n", [b"-ERR Unknown command."], id="apop-not-offered"),
 ]
 
@@ -102,6 +128,23 @@ STEPS = [
 @pytest.mark.parametrize(("commands", "expected"), STEPS)
 def test_step(commands: bytes, expected: list[bytes]) -> None:
     assert answers(logged_in(Pop3(ONE, TWO).talk(LOGIN, commands))) == expected
+
+
+@pytest.mark.parametrize(
+    ("commands", "expected"),
+    [
+        pytest.param(b"QUIT\r\n", [b"+OK Bye."], id="rfc1939-4-quit"),
+        # who has a mailbox here is not told by USER
+        pytest.param(b"USER frated\r\n" * 2, [b"+OK Send the password."] * 2, id="rfc1939-7-user"),
+        pytest.param(b"USER mrose@example.org\r\n", [b"+OK Send the password."], id="rfc1939-7-user-known"),
+        pytest.param(LOGIN, [b"+OK Send the password.", b"+OK 2 messages (320 octets)."], id="rfc1939-7-pass"),
+        pytest.param(b"PASS tanstaaf\r\n", [b"-ERR USER comes first."], id="rfc1939-7-pass-alone"),
+        pytest.param(b"LANG MUL\r\nLANG\r\n", [b"-ERR No such language here.", b"+OK Language listing follows:",
+                     b"en English", b"."], id="rfc6856-3.3-before-login"),
+    ],
+)  # fmt: skip
+def test_step_before_login(commands: bytes, expected: list[bytes]) -> None:
+    assert answers(Pop3(ONE, TWO).talk(commands)) == expected
 
 
 @pytest.mark.parametrize("command", [b"STAT", b"LIST", b"RETR 1", b"DELE 1", b"TOP 1 0", b"UIDL", b"RSET", b"NOOP"])

@@ -185,6 +185,45 @@ CASES: dict[str, str] = {
         A< * 1 EXPUNGE
         A< T OK EXPUNGE completed.
     """,
+    "rfc9738-3.1 close and status are never limited": """
+        A> UID STORE 5:7 +FLAGS.SILENT (\\Deleted)
+        A< T OK STORE completed.
+        A> UID STORE 1:4 +FLAGS.SILENT (\\Deleted)
+        A< T OK STORE completed.
+        A> STATUS INBOX (UNSEEN DELETED)
+        A< * STATUS INBOX (UNSEEN 6 DELETED 6)
+        A< T OK STATUS completed.
+        A> CLOSE
+        A< T OK CLOSE completed.
+        A> STATUS INBOX (MESSAGES)
+        A< * STATUS INBOX (MESSAGES 0)
+        A< T OK STATUS completed.
+    """,
+    "rfc9738-3.2 uidafter": """
+        A> UID SEARCH UIDAFTER 4 UNDELETED
+        A< * SEARCH 5 6 7
+        A< T OK SEARCH completed.
+        A> UID SEARCH RETURN (SAVE) UIDAFTER 4 UNDELETED
+        A< T OK SEARCH completed.
+        A> UID SEARCH UID $ UIDBEFORE 7
+        A< * SEARCH 5 6
+        A< T OK SEARCH completed.
+    """,
+    # The RFC's example of both codes has a FETCH, which is answered here as long as the removal was not told.
+    "rfc9738-3.1 fetch of what is gone": """
+        A> NOOP
+        A< T OK ...
+        B> UID STORE 6 +FLAGS.SILENT (\\Deleted)
+        B< T OK ...
+        B> EXPUNGE
+        B< * 5 EXPUNGE
+        B< T OK ...
+        A> FETCH 2:6 (UID FLAGS)
+        A< * 6 FETCH (UID 7 FLAGS ())
+        A< * 5 FETCH (UID 6 FLAGS (\\Deleted))
+        A< * 4 FETCH (UID 5 FLAGS ())
+        A< T OK [MESSAGELIMIT 3 5] FETCH completed.
+    """,
     "rfc9738-3.1 with partial": """
         A> UID FETCH 1:* (UID FLAGS) (PARTIAL -1:-4)
         A< T NO [MESSAGELIMIT 3] ...

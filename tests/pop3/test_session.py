@@ -416,6 +416,16 @@ def test_rfc2449_5_capabilities() -> None:
     assert capabilities(pop, loopback=False, secure=True) == both | {b"USER", b"SASL X-CHEER PLAIN"}
 
 
+@pytest.mark.parametrize("kind", [{}, {"secure": True}, {"loopback": False, "secure": True}], ids=str)
+def test_rfc2449_5_what_is_announced_before_login_is_afterwards(kind: dict[str, bool]) -> None:
+    """But for the days that mail is left, which are the account's own (6.7)."""
+    pop = Pop3(config=Pop3Table(login_delay=60))
+    _, before, talk = multi(pop.talk(b"CAPA\r\n" + LOGIN + b"CAPA\r\n", **kind))
+    _, after, _ = multi(logged_in(talk))
+    assert before.startswith(b"TOP\r\n")
+    assert after == before.replace(b"EXPIRE NEVER USER\r\n", b"EXPIRE NEVER\r\n")
+
+
 def test_passwords_need_tls_unless_on_loopback() -> None:
     pop = Pop3(ONE)
     talk = pop.talk(LOGIN, b"AUTH PLAIN " + PLAIN + b"\r\n", loopback=False)

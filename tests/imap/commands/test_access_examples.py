@@ -175,6 +175,18 @@ CASES: dict[str, str] = {
 }
 
 
+MEETING = b"""Date: Mon, 7 Feb 1994 21:52:25 -0800 (PST)
+From: Fred Foobar <foobar@Blurdybloop.example>
+Subject: afternoon meeting
+To: mooch@owatagu.siam.edu.example
+Message-Id: <B27397-0100000@Blurdybloop.example>
+MIME-Version: 1.0
+Content-Type: TEXT/PLAIN; CHARSET=US-ASCII
+
+Hello Joe, do you think we can meet at 3:30 tomorrow?
+""".replace(b"\n", b"\r\n")
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_transcript(name: str) -> None:
     async def scenario(world: World) -> None:
@@ -212,6 +224,56 @@ def test_rfc4314_5_1_1_select_and_myrights_in_one_piece() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    ("rights", "kept"),
+    [
+        (b"lri", b""),
+        (b"lris", b"\\Seen"),
+        (b"lriw", b"\\Draft $Work"),
+        (b"lrit", b"\\Deleted"),
+        (b"lriswt", b"\\Deleted \\Seen \\Draft $Work"),
+    ],
+)
+@pytest.mark.parametrize("form", [b"{%d+}\r\n%b", b"CATENATE (TEXT {%d+}\r\n%b)"], ids=["append", "catenate"])
+def test_rfc4314_4_append_keeps_the_flags_that_its_user_may_set(rights: bytes, kept: bytes, form: bytes) -> None:
+    """It fails for none of them."""
+
+    async def scenario(world: World) -> None:
+        await people(world)
+        await world.client(b"SETACL Projects ann@example.org " + rights, user=b"bob")
+        ann = await world.client(user=b"ann")
+        name = b'"Other Users/bob@example.org/Projects"'
+        flags = b" (\\Seen \\Deleted \\Draft $Work) "
+        assert b"T OK [APPENDUID " in await ann.do(b"APPEND " + name + flags + form % (len(MEETING), MEETING))
+        await ann.ok(b"SELECT " + name)
+        got = await ann.ok(b"UID FETCH 3 (FLAGS)")
+        assert (
+            got.replace(b" \\Recent", b"")
+            .replace(b"\\Recent", b"")
+            .startswith(b"* 3 FETCH (UID 3 FLAGS (%b))\r\n" % kept)
+        )
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("rights", "missing"), [(b"lrswte", b"i"), (b"lrswi", b"te"), (b"lrswite", b"")])
+def test_rfc8508_4_1_replace_needs_what_its_steps_need(rights: bytes, missing: bytes) -> None:
+    async def scenario(world: World) -> None:
+        await people(world)
+        await world.client(b"SETACL Projects ann@example.org " + rights, user=b"bob")
+        name = b'"Other Users/bob@example.org/Projects"'
+        ann = await world.client(b"SELECT " + name, user=b"ann")
+        got = await ann.do(b"REPLACE 1 %b (\\Seen) {%d+}\r\n%b" % (name, len(MEETING), MEETING))
+        if missing:
+            assert got.startswith(b"T NO [NOPERM] This needs the right %b on the mailbox." % missing)
+            assert b"* SEARCH 1 2\r\n" in await ann.ok(b"UID SEARCH ALL")
+        else:
+            assert b"* 1 EXPUNGE\r\n* 2 EXISTS\r\n" in got
+            assert b"* SEARCH 2 3\r\n" in await ann.ok(b"UID SEARCH ALL")
+
+    run(scenario)
+
+
 def test_rfc9208_4_1_3_setquota_and_what_it_answers() -> None:
     """The example's way. Limits are not rounded here; what cannot be limited so is refused as "!partition/sda4" is."""
 
@@ -231,18 +293,6 @@ def test_rfc9208_4_1_3_setquota_and_what_it_answers() -> None:
         assert b"(STORAGE 53 510 MAILBOX 1 10000)" in await chief.ok(b"GETQUOTA alice@example.org")
 
     run(scenario)
-
-
-MEETING = b"""Date: Mon, 7 Feb 1994 21:52:25 -0800 (PST)
-From: Fred Foobar <foobar@Blurdybloop.example>
-Subject: afternoon meeting
-To: mooch@owatagu.siam.edu.example
-Message-Id: <B27397-0100000@Blurdybloop.example>
-MIME-Version: 1.0
-Content-Type: TEXT/PLAIN; CHARSET=US-ASCII
-
-Hello Joe, do you think we can meet at 3:30 tomorrow?
-""".replace(b"\n", b"\r\n")
 
 
 def test_rfc9208_4_3_1_append_over_quota_as_the_first_example() -> None:

@@ -177,6 +177,16 @@ CASES: dict[str, str] = {
         A> SEARCH SAVEDBEFORE 16-Jan-2027
         A< * SEARCH 1
         A< T OK SEARCH completed.
+        # RFC 8514 3: nobody says when that is
+        A> APPEND INBOX "01-Jan-2015 18:50:53 +0100" {3}
+        A< + Ready for the literal.
+        A+ abc
+        A< * 5 EXISTS
+        A< * 5 RECENT
+        A< T OK ...
+        A> FETCH 5 (SAVEDATE INTERNALDATE)
+        A< * 5 FETCH (SAVEDATE "17-Jan-2027 08:00:00 +0000" INTERNALDATE " 1-Jan-2015 17:50:53 +0000")
+        A< T OK FETCH completed.
     """,
     # What is read for display stands on one line here, where the RFC's text keeps its four; every preview is there at
     # once, so that (LAZY) never gives NIL.

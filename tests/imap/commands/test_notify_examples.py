@@ -129,13 +129,18 @@ def test_rfc5465_5_3_with_qresync() -> None:
 def test_rfc5465_5_1_to_5_3_messages_of_another_mailbox() -> None:
     async def scenario(world: World) -> None:
         client, other = await two(world, b"NOTIFY SET (mailboxes misc %b)" % BOTH)
-        await world.add(b"one", b"two", mailbox="misc")
-        await told(client, b"* STATUS misc (MESSAGES 2 UIDNEXT 3)")
+        for count in (1, 2):
+            await world.add(b"new", mailbox="misc")
+            await told(client, b"* STATUS misc (MESSAGES %d UIDNEXT %d)" % (count, count + 1))
         await other.ok(b"SELECT misc")
         await other.ok(b"STORE 1 +FLAGS.SILENT (\\Deleted)")
         await other.ok(b"EXPUNGE")
         await told(client, b"* STATUS misc (MESSAGES 1 UIDNEXT 3)")
-        await client.ok(b"ENABLE CONDSTORE")
+        await client.ok(b"STATUS misc (HIGHESTMODSEQ)")  # one of the commands that enable CONDSTORE (RFC 7162 3.1)
+        await world.add(b"three", mailbox="misc")
+        box = await world.store.mailbox("misc")
+        assert box is not None
+        await told(client, b"* STATUS misc (MESSAGES 2 UIDNEXT 4 HIGHESTMODSEQ %d)" % box.highest_modseq)
         await client.ok(b"NOTIFY SET (mailboxes misc %b)" % ALL)
         await other.ok(b"STORE 1 +FLAGS.SILENT (\\Flagged)")
         box = await world.store.mailbox("misc")

@@ -78,7 +78,7 @@ def append(tx: Write, mailbox: int, messages: Sequence[Prepared], limits: Quota)
 
 
 def replace(tx: Write, mailbox: int, uid: int, target: int, message: Prepared, limits: Quota) -> Appended:
-    """REPLACE needs what APPEND needs there and what MOVE needs here (RFC 8508 3.1)."""
+    """REPLACE needs what APPEND needs there and what MOVE needs here (RFC 8508 4.1)."""
     with copies.of_source():
         require_removal(tx.db, mailbox, tx.user)
     rights = _require(tx, target, Rights.INSERT)

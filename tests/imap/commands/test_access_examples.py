@@ -198,6 +198,32 @@ def test_transcript(name: str) -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("rights", [b"r", b"swi", b"pkx", b"te"])
+def test_rfc4314_6_who_may_not_list_a_mailbox_learns_nothing_by_its_list(rights: bytes) -> None:
+    """The same words as of a mailbox that there is not. RFC 5464 3.3 hides its annotations alike."""
+
+    async def scenario(world: World) -> None:
+        await people(world)
+        await world.client(b"SETACL Secret ann@example.org " + rights, user=b"bob")
+        ann = await world.client(user=b"ann")
+        for command in (
+            b"GETACL %b",
+            b"SETACL %b carol@example.org lr",
+            b"DELETEACL %b carol@example.org",
+            b"LISTRIGHTS %b carol@example.org",
+            b"GETMETADATA %b /shared/comment",
+            b'SETMETADATA %b (/shared/comment "x")',
+            b"SUBSCRIBE %b",
+        ):
+            there, nowhere = [
+                await ann.do(command % (b'"Other Users/bob@example.org/%b"' % name)) for name in (b"Secret", b"Nothing")
+            ]
+            assert there == nowhere, command
+            assert there.startswith(b"T NO [NONEXISTENT] "), command
+
+    run(scenario)
+
+
 def test_rfc4314_5_1_1_select_and_myrights_in_one_piece() -> None:
     async def scenario(world: World) -> None:
         await people(world)

@@ -177,6 +177,29 @@ def test_rfc5465_5_4_to_5_7_names_subscriptions_and_metadata() -> None:
     run(scenario)
 
 
+def test_rfc5465_5_4_the_parent_is_affected_by_what_comes_and_goes_below_it() -> None:
+    """Whether its attributes change or not, and whether it is a mailbox or not; by a renaming neither of the two is."""
+
+    async def scenario(world: World) -> None:
+        client, other = await two(world, b"NOTIFY SET (personal (MailboxName))")
+        for command, lines in (
+            (b"CREATE top", (b'(\\HasNoChildren) "/" top',)),
+            (b"CREATE top/one", (b'(\\HasNoChildren) "/" top/one', b'(\\HasChildren) "/" top')),
+            (b"CREATE top/two", (b'(\\HasNoChildren) "/" top/two', b'(\\HasChildren) "/" top')),
+            (b"DELETE top/two", (b'(\\NonExistent \\HasNoChildren) "/" top/two', b'(\\HasChildren) "/" top')),
+            (b"DELETE top", (b'(\\NonExistent \\HasChildren) "/" top',)),
+            (
+                b"DELETE top/one",
+                (b'(\\NonExistent \\HasNoChildren) "/" top/one', b'(\\NonExistent \\HasNoChildren) "/" top'),
+            ),
+            (b"RENAME misc Lists/misc", (b'(\\HasNoChildren) "/" Lists/misc ("OLDNAME" (misc))',)),
+        ):
+            await other.ok(command)
+            await told(client, *(b"* LIST " + line for line in lines))
+
+    run(scenario)
+
+
 def test_rfc5465_6_several_groups_for_one_mailbox() -> None:
     async def scenario(world: World) -> None:
         groups = b"(mailboxes INBOX (Messagenew messageExpunge)) (personal (SubscriptionChange))"

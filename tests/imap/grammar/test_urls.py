@@ -51,6 +51,11 @@ CASES = [
         id="rfc5092-9-auth",
     ),
     pytest.param(
+        b"imap://;AUTH=GSSAPI@minbari.example.org/gray-council/;uid=20/;section=1.2",
+        MessageUrl("minbari.example.org", None, None, "gray-council", None, 20, section(b"1.2", (1, 2))),
+        id="rfc5092-9-nobody",
+    ),
+    pytest.param(
         b"IMAP://user%40Example.org@[2001:db8::1]:1143/%E5%8F%B0%E5%8C%97/;uid=1/;partial=7",
         MessageUrl("[2001:db8::1]", "user@Example.org", 1143, "台北", None, 1, WHOLE, (7, None)),
         id="utf8-and-ipv6",
@@ -86,6 +91,11 @@ REFUSED = [
     b"/x/;UID=1/;SECTION=%0D", b"/x/;UID=1/;SECTION=HEADER.FIELDS%20(%0A)", b"/x/;UID=1/;SECTION=1]", b"/%FF/;UID=1",
     b"/x%/;UID=1", b"/x%4/;UID=1", b"/x/;UID=1/;PARTIAL=", b"/x/;UID=1/;PARTIAL=1.0", b"/x/;UID=1/;PARTIAL=-1",
     b"/x/;UID=1/;PARTIAL=0.5/;SECTION=1", b"/x?ALL", b"/x/;UID=1?ALL", b"/x/;UID=1;URLAUTH=anonymous:internal:00",
+    # RFC 5092 9 and 9.1: mailboxes, searches, and references of kinds that 7.2 forbids to accept
+    b"imap://psicorp.example.org/~peter/%E6%97%A5%E6%9C%AC%E8%AA%9E/%E5%8F%B0%E5%8C%97", b";section=1.4",
+    b"imap://;AUTH=*@minbari.example.org/gray%20council?SUBJECT%20shadows", b"/foo/;UID=20/..", b"/foo",
+    b"imap://john;AUTH=*@minbari.example.org/babylon5/personel?charset%20UTF-8%20SUBJECT%20%7B14+%7D%0D%0A%D0%98%D0%B2",
+    b"..;UIDVALIDITY=385759045/;UID=20",
     b"/x y/;UID=1", b"/x\0/;UID=1", "/ü/;UID=1".encode(), b"/x/;UID=1\r\n", b"/x/;UID=1\n",
 ]  # fmt: skip
 

@@ -113,6 +113,46 @@ def test_rfc6855_3_quoted_utf8_only_after_enable_and_only_if_it_is_utf8() -> Non
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    ("dialect", "name"),
+    [(None, b"&AOk-"), (b"UTF8=ACCEPT", '"é"'.encode()), (b"IMAP4rev2", '"é"'.encode())],
+    ids=["rev1", "utf8=accept", "rev2"],
+)
+def test_rfc6855_3_every_answer_with_a_name_has_it_in_the_form_that_is_spoken(
+    dialect: bytes | None, name: bytes
+) -> None:
+    async def scenario(world: World) -> None:
+        await world.person("ann")
+        client = await world.client(*((b"ENABLE " + dialect,) if dialect else ()), b"CREATE " + name, user=b"ann")
+        for command, line in (
+            (b"GETACL %b", b"ACL %b ann@example.org lrswipkxteacd"),
+            (b"LISTRIGHTS %b ann@example.org", b"LISTRIGHTS %b ann@example.org lrswipkxteacd"),
+            (b"MYRIGHTS %b", b"MYRIGHTS %b lrswipkxteacd"),
+            (b"GETQUOTAROOT %b", b"QUOTAROOT %b ann@example.org"),
+            (b"GETMETADATA %b /shared/comment", b"METADATA %b (/shared/comment NIL)"),
+            (b"STATUS %b (MESSAGES)", b"STATUS %b (MESSAGES 0)"),
+            (b'LIST "" %b', b'LIST (\\HasNoChildren) "/" %b'),
+            (b'LIST "" %b RETURN (MYRIGHTS)', b"MYRIGHTS %b lrswipkxteacd"),
+            (b'LIST "" %b RETURN (METADATA (/shared/comment))', b"METADATA %b (/shared/comment NIL)"),
+            (b'LIST "" %b RETURN (STATUS (MESSAGES))', b"STATUS %b (MESSAGES 0)"),
+        ):
+            assert b"\r\n* " + line % name + b"\r\n" in b"\r\n" + await client.ok(command % name), command
+        await world.add(b"one", mailbox="é", account="id-ann")
+        got = await client.ok(b"ESEARCH IN (mailboxes %b) ALL" % name)
+        assert b'(TAG "T" MAILBOX %b UIDVALIDITY ' % name in got
+        # and so has what NOTIFY tells of others' doings
+        await client.ok(b"NOTIFY SET (personal (MailboxName MessageNew MessageExpunge MailboxMetadataChange))")
+        other = await world.client(user=b"ann")
+        await world.add(b"two", mailbox="é", account="id-ann")
+        assert await client.pushed(b"\r\n") == b"* STATUS %b (MESSAGES 2 UIDNEXT 3)\r\n" % name
+        await other.ok(b'SETMETADATA &AOk- (/shared/comment "x")')
+        assert await client.pushed(b"\r\n") == b"* METADATA %b /shared/comment\r\n" % name
+        await other.ok(b"RENAME &AOk- plain")
+        assert await client.pushed(b"\r\n") == (b'* LIST (\\HasNoChildren) "/" plain ("OLDNAME" (%b))\r\n' % name)
+
+    run(scenario)
+
+
 def test_rfc6855_3_no_utf8_in_quoted_strings_of_answers_without_it() -> None:
     async def scenario(world: World) -> None:
         await world.file(EIGHT_BIT)

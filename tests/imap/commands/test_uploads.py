@@ -137,7 +137,7 @@ def test_synchronising_literals_of_several_messages() -> None:
 # APPENDLIMIT and what is refused before it comes ----------------------------------------------------------------------
 
 
-def test_appendlimit_is_told_everywhere_and_kept() -> None:
+def test_rfc7889_2_to_4_appendlimit_is_told_everywhere_and_kept() -> None:
     async def scenario(world: World) -> None:
         client = world.connect(limits=LimitsTable(message=100_000))
         await client.greeting()

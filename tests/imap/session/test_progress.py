@@ -108,7 +108,8 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_that_takes_long_is_told_to_be_alive(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rfc9585_4_a_command_that_takes_long_is_told_to_be_alive(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without numbers where the RFC's COPY counts messages: here it is one step of the store, done wholly or not."""
     method, command = COMMANDS[name]
 
     async def scenario(world: World) -> None:
@@ -135,7 +136,7 @@ def test_a_command_that_takes_long_is_told_to_be_alive(name: str, monkeypatch: p
     play(scenario)
 
 
-def test_a_tag_that_would_end_the_code_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rfc9585_4_a_tag_that_would_end_the_code_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(world: World) -> None:
         client = await world.client(b"SELECT INBOX")
         held = Held(monkeypatch, "expunge")
@@ -150,7 +151,7 @@ def test_a_tag_that_would_end_the_code_is_not_told(monkeypatch: pytest.MonkeyPat
     play(scenario)
 
 
-def test_a_scan_tells_how_far_it_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rfc9585_4_a_scan_tells_how_far_it_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """RFC 9585's own example: messages looked at, of all there are."""
 
     def slow(*args: Any, **kwargs: Any) -> Any:

@@ -111,7 +111,16 @@ def test_capabilities_are_announced() -> None:
     assert {b"WITHIN", b"SAVEDATE", b"PREVIEW"} <= set(capabilities.AFTER)
 
 
+PGP = (
+    b'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=b\r\n\r\n'
+    b"--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n"
+    b"--b\r\nContent-Type: application/octet-stream\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n--b--\r\n"
+)
+SMIME = b"Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n"
+
 PREVIEWS = [
+    pytest.param(PGP, b'""', id="rfc8970-3.2 encrypted by PGP"),
+    pytest.param(SMIME, b'""', id="rfc8970-3.2 encrypted by S/MIME"),
     pytest.param(b"Content-Type: image/png\r\n\r\nxyz", b'""', id="rfc8970-3.2 nothing readable"),
     pytest.param(b"Subject: x\r\n\r\n", b'""', id="rfc8970-3.2 no body"),
     pytest.param(

@@ -14,6 +14,12 @@ def is_inbox(name: str) -> bool:
     return name.isascii() and name.upper() == INBOX
 
 
+def with_inbox(name: str, separator: str) -> str:
+    """A name whose first level, where it is INBOX in any case, is written INBOX."""
+    first, between, rest = name.partition(separator)
+    return INBOX + between + rest if is_inbox(first) else name
+
+
 def ascii_upper(text: str) -> str:
     """The text with the letters a to z in capitals, all others as they are."""
     return text.upper() if text.isascii() else text.translate(_CAPITALS)

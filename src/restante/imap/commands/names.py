@@ -1,17 +1,18 @@
 """Mailbox names as commands give them, made into names the store knows.
 
-Normalised to NFC in every dialect, INBOX in any case, a trailing separator taken off (CREATE "a/" says that
-children will follow: RFC 9051 6.3.4). The store refuses what it cannot keep; what could not be shown back to a
-client (controls, line separators) is refused here. RFC 9051 5.1; RFC 5198 2.
+Normalised to NFC in every dialect, INBOX in any case (also above others: what is told by this name, or looked up by
+it, must be what LIST says), a trailing separator taken off (CREATE "a/" says that children will follow: RFC 9051
+6.3.4). The store refuses what it cannot keep; what could not be shown back to a client (controls, line separators) is
+refused here. RFC 9051 5.1; RFC 5198 2.
 """
 
 from __future__ import annotations
 
 import unicodedata
 
-from ...inbox import is_inbox
+from ...inbox import with_inbox
 from ...store.errors import BadMailboxName
-from ...store.model import INBOX, SEPARATOR
+from ...store.model import SEPARATOR
 from ..grammar.tokens import UNMATCHED
 
 FORBIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -51,4 +52,4 @@ def mailbox_name(name: str) -> str:
     allowed = plain or not any(unicodedata.category(ch) in FORBIDDEN for ch in name)
     if not name or len(name) > LONGEST or not allowed:
         raise BadMailboxName("That cannot be the name of a mailbox.")
-    return INBOX if is_inbox(name) else name
+    return with_inbox(name, SEPARATOR)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...errors import Refusal
-from ...inbox import is_inbox
+from ...inbox import with_inbox
 from ...store.directory import Account, fold_address
 from ...store.errors import NoPermission, NoSuchMailbox, cause_of
 from ...store.interface import Store
@@ -105,12 +105,6 @@ def address_of(level: str) -> str:
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), level)
 
 
-def _with_inbox(name: str) -> str:
-    """A name in which INBOX, in any case, is what the store calls it."""
-    first, slash, rest = name.partition(SEPARATOR)
-    return INBOX + slash + rest if is_inbox(first) else name
-
-
 class Places:
     """Finds mailboxes for one session. Keeps nothing of who is logged in."""
 
@@ -145,7 +139,7 @@ class Places:
         if rest:
             for state in await past.states(own.account):
                 if state.name == level:
-                    return await self.past_place(past, state, _with_inbox(rest))
+                    return await self.past_place(past, state, with_inbox(rest, SEPARATOR))
         raise missing("There is no such mailbox.")
 
     async def past_place(self, past: Past, state: PastState, name: str) -> Place:
@@ -173,14 +167,14 @@ class Places:
         store = session.engine.account(owner.id, session.own_store.account, acting)
         if session.notifications is not None:
             store.own = session.notifications.own_of(owner.id)
-        return Place(store, _with_inbox(name), self.prefix + level_of(owner.address) + SEPARATOR)
+        return Place(store, with_inbox(name, SEPARATOR), self.prefix + level_of(owner.address) + SEPARATOR)
 
     def compared(self, name: str) -> str:
         """A name as names are compared: `find` takes the address of somebody else, and his INBOX, in any case."""
         if not name.startswith(self.prefix):
             return name
         level, slash, rest = name[len(self.prefix) :].partition(SEPARATOR)
-        return self.prefix + level_of(fold_address(address_of(level))) + slash + _with_inbox(rest)
+        return self.prefix + level_of(fold_address(address_of(level))) + slash + with_inbox(rest, SEPARATOR)
 
     def reached_by(self, patterns: tuple[str, ...]) -> bool:
         """Whether LIST patterns (with their reference) may match a name of somebody else, or one above it."""

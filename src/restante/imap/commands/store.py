@@ -78,7 +78,8 @@ async def store(session: ImapSession, command: Store) -> Reply:
             _tell_modseqs(session, view, flagged, doubtful)
         await _answer(session, view, command, view_spans(view, doubtful))
     if silent and command.unchanged_since is not None and len(flagged.changed) < count(spans):
-        await _answer(session, view, command, _left_as_it_was(view, spans, flagged), descending=bool(limited))
+        left = without(_left_as_it_was(view, spans, flagged), view_spans(view, told))
+        await _answer(session, view, command, left, descending=bool(limited))
     if not alone or (command.uid and len(view.gone)):
         done = _reply(view, command, spans, flagged)
         await session.updates.tell_done(done, may_expunge=command.uid, regardless=False)
@@ -171,11 +172,11 @@ def view_spans(view: View, uids: array[int]) -> Spans:
 
 
 def _reply(view: View, command: Store, spans: Spans, flagged: Flagged) -> Reply:
+    gone = not command.uid and not command.silent and view.holds_gone(spans)  # RFC 2180 4.2
     code = b""
     if len(flagged.refused):
         refused = flagged.refused if command.uid else view.numbers(flagged.refused)
         code = b"MODIFIED " + format_ranges(compress(refused))
-        return Reply(b"Some messages were changed meanwhile.", code)
-    if view.holds_gone(spans) and not command.uid and not command.silent:
-        return Reply(b"Some of the messages are no longer there.", b"EXPUNGEISSUED", Answer.NO)
-    return Reply(b"STORE completed.")
+    if gone:
+        return Reply(b"Some of the messages are no longer there.", code or b"EXPUNGEISSUED", Answer.NO)
+    return Reply(b"Some messages were changed meanwhile." if code else b"STORE completed.", code)

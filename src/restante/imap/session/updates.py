@@ -106,12 +106,13 @@ class Updates:
         self._session = session
 
     async def after(self, policy: Policy, reply: Reply) -> Reply:
-        """Write updates before a tagged response; the response, with HIGHESTMODSEQ where removals wait."""
+        """Write updates before a tagged response; the response, with HIGHESTMODSEQ where removals wait, or no longer
+        do."""
         session = self._session
         view = session.view
         if not session.told.messages and policy is not Policy.REMOVES:
             # RFC 7162 6: what is not told must lie above what a client with QRESYNC may believe to know.
-            return self._with_modseq(reply, b"NOTIFY withholds changes.") if session.dialect.qresync else reply
+            return self._held(reply, b"NOTIFY withholds changes.") if session.dialect.qresync else reply
         may_expunge = policy is not Policy.WITHHOLD
         asks = policy in (Policy.ALL, Policy.REMOVES) or session.dirty or (may_expunge and len(view.gone))
         if view.contexts and not asks:
@@ -120,9 +121,19 @@ class Updates:
         # because a hint was late (RFC 7162 3.2, 6).
         if asks or session.dialect.qresync:
             await self.tell(may_expunge=may_expunge, regardless=policy is Policy.REMOVES)
-        if not session.dialect.qresync or not view.untold:
+        if not session.dialect.qresync:
             return reply
-        return self._with_modseq(reply, _why(view))  # RFC 7162 6
+        if view.untold:
+            return self._held(reply, _why(view))  # RFC 7162 6
+        if view.held and not reply.code.startswith(b"HIGHESTMODSEQ"):
+            # The last code had the client go back: without another it stays there, and is told all again next time.
+            reply = self._with_modseq(reply, b"All changes have been told.")
+        view.held = False
+        return reply
+
+    def _held(self, reply: Reply, why: bytes) -> Reply:
+        self._session.view.held = True
+        return self._with_modseq(reply, why)
 
     def _with_modseq(self, reply: Reply, why: bytes) -> Reply:
         """The reply with the mod-sequence up to which all has been told, or that said before it."""

@@ -53,8 +53,8 @@ class View:
     """One session's picture of one mailbox."""
 
     __slots__ = (
-        "contexts", "full", "gone", "held_back", "keywords", "keywords_seen", "mailbox", "own", "read_only", "recent",
-        "saved", "told_modseq", "uids", "unsettled",
+        "contexts", "full", "gone", "held", "held_back", "keywords", "keywords_seen", "mailbox", "own", "read_only",
+        "recent", "saved", "told_modseq", "uids", "unsettled",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot, *, read_only: bool) -> None:
@@ -83,6 +83,8 @@ class View:
         """UIDs that this session's own commands changed since the contexts were looked at; kept where there are any."""
         self.told_modseq = snapshot.mailbox.highest_modseq
         """Everything up to this change number has been told (RFC 7162 3.2, 6)."""
+        self.held = False
+        """The client was told to go no further than `told_modseq`, and nothing since (RFC 7162 6)."""
         self.held_back = False
         """Flags changed after `told_modseq` of which the client has said that it wants to hear nothing, and so never
         will: it stands still from then on."""

@@ -62,6 +62,7 @@ SENTENCES: Mapping[str, str] = {
     "First unseen message.": "Erste ungelesene Nachricht.",
     "Mod-sequences are told from here on.": "Ab hier werden Änderungsnummern genannt.",
     "Removals are yet to be told.": "Entfernte Nachrichten sind noch nicht alle genannt.",
+    "All changes have been told.": "Alle Änderungen sind genannt.",
     "There is no such mailbox.": "Diese Mailbox gibt es nicht.",
     "There is no such mailbox, only mailboxes below it.": "Diese Mailbox gibt es nicht, nur Mailboxen darunter.",
     "DELETE those.": "Löschen Sie diese.",

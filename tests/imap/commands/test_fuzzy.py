@@ -16,6 +16,9 @@ MAIL = [
 
 ASKED = [
     ("rfc6203-3", b'SEARCH FUZZY SUBJECT "Helo"', b"* SEARCH 2"),
+    ("rfc6203-3 in parentheses", b'SEARCH FUZZY (SUBJECT "helo")', b"* SEARCH 2"),
+    ("rfc6203-3 a key beside it", b"SEARCH FUZZY SUBJECT helo FROM b@x", b"* SEARCH 2"),
+    ("rfc6203-3 a key beside it, not fuzzy", b"SEARCH FUZZY SUBJECT helo FROM bb@x", b"* SEARCH"),
     ("rfc6203-3 a list", b"SEARCH FUZZY (SUBJECT helo UNSEEN) FROM b@x", b"* SEARCH 2"),
     ("rfc6203-4", b"SEARCH RETURN (RELEVANCY ALL) FUZZY TEXT helo", b'* ESEARCH (TAG "T") ALL 1:2 RELEVANCY (60 100)'),
     (
@@ -29,6 +32,7 @@ ASKED = [
     ("swapped twice", b"SEARCH FUZZY SUBJECT ehlol", b"* SEARCH"),
     ("swapped, a short word", b"SEARCH FUZZY TEXT fra", b"* SEARCH"),
     ("rfc6203-6 sort", b"SORT (RELEVANCY) UTF-8 FUZZY TEXT helo", b"* SORT 2 1"),
+    ("rfc6203-6 sort by subject", b'SORT (RELEVANCY) UTF-8 FUZZY SUBJECT "Helo"', b"* SORT 2"),
     ("rfc6203-6 reverse", b"SORT (REVERSE RELEVANCY) UTF-8 FUZZY TEXT helo", b"* SORT 1 2"),
     (
         "rfc6203-6 both",

@@ -493,6 +493,32 @@ def test_rfc5267_4_3_3_sorted_results_have_positions() -> None:
     run(scenario)
 
 
+def test_rfc5267_4_3_3_results_that_come_to_stand_together_are_told_together() -> None:
+    """The preferred one of three ways, and what cannot be told so."""
+
+    async def scenario(world: World) -> None:
+        for subject in (b"p", b"q"):
+            await world.file(SIMPLE % (subject, b"x"))
+        await world.client(b"SELECT INBOX")
+        one = await world.client(b"SELECT INBOX")
+        await play(one, (b"C01 UID SORT RETURN (UPDATE ALL) (SUBJECT) UTF-8 ALL", b'* ESEARCH (TAG "C01") UID ALL 1:2'))
+        for subject in (b"d", b"e", b"f"):
+            await world.file(SIMPLE % (subject, b"x"))
+        await play(one, (b"a NOOP", b'* 5 EXISTS\n* 3 RECENT\n* ESEARCH (TAG "C01") UID ADDTO (1 3:5)'))
+        for subject in (b"c", b"b", b"a"):
+            await world.file(SIMPLE % (subject, b"x"))
+        await play(
+            one,
+            (b"b NOOP", b'* 8 EXISTS\n* 6 RECENT\n* ESEARCH (TAG "C01") UID ADDTO (1 8,7,6)'),
+            (b"c UID SORT RETURN (ALL) (SUBJECT) UTF-8 ALL", b'* ESEARCH (TAG "c") UID ALL 8,7,6,3:5,1:2'),
+        )
+        # 4.3: "Tag reuse"
+        got = await one.raw(b"C01 SORT RETURN (UPDATE) (DATE) UTF-8 FLAGGED\r\n", b"C01")
+        assert got.startswith(b"C01 BAD ")
+
+    run(scenario)
+
+
 def test_results_by_relevancy_are_not_kept() -> None:
     async def scenario(world: World) -> None:
         one = await inbox(world)

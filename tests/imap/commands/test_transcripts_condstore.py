@@ -138,6 +138,16 @@ CASES: dict[str, tuple[tuple[bytes, ...], str]] = {
         B< T OK STORE completed.
         """,
     ),
+    "rfc7162-3.1.3 a message that stands in the set twice does not fail the second time": (
+        CONDSTORE,
+        """
+        A> STORE 2,1:3,2 (UNCHANGEDSINCE 11) +FLAGS (\\Seen)
+        A< * 1 FETCH (UID 1 FLAGS (\\Seen) MODSEQ (12))
+        A< * 2 FETCH (UID 2 FLAGS (\\Seen) MODSEQ (12))
+        A< * 3 FETCH (UID 3 FLAGS (\\Seen) MODSEQ (12))
+        A< T OK STORE completed.
+        """,
+    ),
     "rfc7162-3.1.4 examples 12 and 13: what changed since, and the numbers": (
         PLAIN,
         """
@@ -174,6 +184,17 @@ CASES: dict[str, tuple[tuple[bytes, ...], str]] = {
         A< T OK SEARCH completed.
         A> SEARCH OR NOT MODSEQ 5 LARGER 50000
         A< * SEARCH 1 2 3 (MODSEQ 4)
+        A< T OK SEARCH completed.
+        """,
+    ),
+    "rfc7162-3.1.10 and rfc9051-6.4.4 the number in rev2, where every answer is an extended one": (
+        (b"ENABLE IMAP4rev2", *CONDSTORE),
+        """
+        A> SEARCH MODSEQ 8 NOT 10
+        A< * ESEARCH (TAG "T") ALL 7:9 MODSEQ 10
+        A< T OK SEARCH completed.
+        A> UID SEARCH MODSEQ 720162338
+        A< * ESEARCH (TAG "T") UID
         A< T OK SEARCH completed.
         """,
     ),

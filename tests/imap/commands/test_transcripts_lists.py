@@ -458,6 +458,21 @@ CASES: dict[str, tuple[tuple[bytes, ...], str]] = {
         A< T OK ...
         """,
     ),
+    # "/" stands for the printed ".", which separates nothing here.
+    "rfc3501-6.3.9 lsub": (
+        tuple(
+            b"%b #news/comp/mail/%b" % (verb, name) for verb in (b"CREATE", b"SUBSCRIBE") for name in (b"mime", b"misc")
+        ),
+        """
+        A> LSUB "#news/" "comp/mail/*"
+        A< * LSUB () "/" #news/comp/mail/mime
+        A< * LSUB () "/" #news/comp/mail/misc
+        A< T OK LSUB completed.
+        A> LSUB "#news/" "comp/%"
+        A< * LSUB (\\Noselect) "/" #news/comp/mail
+        A< T OK LSUB completed.
+        """,
+    ),
     # The other examples of NAMESPACE show other servers' hierarchies.
     "rfc9051-6.3.10 7: others' mailboxes, of whom nobody shares any": (
         (),

@@ -99,6 +99,10 @@ CASES: dict[str, str] = {
         A< * 4 FETCH (UID 5 FLAGS ())
         A< * 5 FETCH (UID 6 FLAGS ())
         A< T OK ...
+        A> UID FETCH 2:7 (UID FLAGS) (PARTIAL 1:2)
+        A< * 2 FETCH (UID 2 FLAGS ())
+        A< * 3 FETCH (UID 4 FLAGS ())
+        A< T OK ...
         A> UID FETCH 2:4,6:* (FLAGS) (PARTIAL 2:3)
         A< * 3 FETCH (UID 4 FLAGS ())
         A< * 5 FETCH (UID 6 FLAGS ())

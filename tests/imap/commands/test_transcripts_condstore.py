@@ -407,6 +407,39 @@ def test_transcript(name: str) -> None:
     run(scenario)
 
 
+ENABLING = [
+    b"STATUS INBOX (HIGHESTMODSEQ)",
+    b'LIST "" INBOX RETURN (STATUS (HIGHESTMODSEQ))',
+    b"FETCH 1 (MODSEQ)",
+    b"UID FETCH 1 FLAGS (CHANGEDSINCE 1)",
+    b"SEARCH NOT MODSEQ 1",
+    b"UID SORT (DATE) UTF-8 MODSEQ 1",
+    b"THREAD REFERENCES UTF-8 OR SEEN MODSEQ 1",
+    b"ESEARCH MODSEQ 1",
+    b"STORE 1 (UNCHANGEDSINCE 9) FLAGS ()",
+    b"ENABLE CONDSTORE",
+    b"ENABLE QRESYNC",
+]
+
+
+@pytest.mark.parametrize("command", ENABLING)
+def test_rfc7162_3_1_the_first_command_that_knows_of_condstore_is_told_where_it_begins(command: bytes) -> None:
+    """And from then on MODSEQ comes with flags, UID with both; before, neither does."""
+
+    async def scenario(world: World) -> None:
+        await world.add(b"one", b"two")
+        await world.client(b"SELECT INBOX")
+        client = await world.client(b"SELECT INBOX")
+        assert b"* 2 FETCH (FLAGS (\\Draft))\r\n" in await client.ok(b"STORE 2 +FLAGS (\\Draft)")
+        begins = b"* OK [HIGHESTMODSEQ 4] Mod-sequences are told from here on.\r\n"
+        assert begins in await client.ok(command)
+        got = await client.ok(b"STORE 2 +FLAGS (\\Flagged)")
+        assert got == b"* 2 FETCH (UID 2 FLAGS (\\Flagged \\Draft) MODSEQ (5))\r\nT OK STORE completed.\r\n"
+        assert begins not in await client.ok(command)
+
+    run(scenario)
+
+
 def test_rfc7162_6_the_rest_is_told_in_idle() -> None:
     async def scenario(world: World) -> None:
         await world.add(b"one", b"two")

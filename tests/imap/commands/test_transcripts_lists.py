@@ -122,6 +122,13 @@ CASES: dict[str, tuple[tuple[bytes, ...], str]] = {
         A< * LIST (\\HasNoChildren) "/" Sent/December2003
         A< * LIST (\\HasChildren) "/" Sent/March2004
         A< T OK ...
+        # what matches several of them is told once
+        A> LIST "" ("INBOX" "%" "Dra*" INBOX)
+        A< * LIST (\\HasNoChildren) "/" INBOX
+        A< * LIST (\\HasNoChildren) "/" Drafts
+        A< * LIST (\\HasNoChildren) "/" Other
+        A< * LIST (\\HasChildren) "/" Sent
+        A< T OK ...
         """,
     ),
     "rfc5258-5 8: having children, and having some that match": (
@@ -178,10 +185,24 @@ CASES: dict[str, tuple[tuple[bytes, ...], str]] = {
     ),
     # The last answer leaves out "foo2" and "baz2", which the printed one has: each of them is not subscribed, and its
     # children are listed, so section 3.5 of the same text says that they SHOULD be left out ("servers SHOULD suppress
-    # redundant CHILDINFO responses").
+    # redundant CHILDINFO responses"). The first has "qux2", which is no mailbox, as example 11 has "music".
     "rfc5258-5 9: a pattern that matches children as well": (
         TWOS,
         """
+        A> LIST () "" "*"
+        A< * LIST (\\HasNoChildren) "/" INBOX
+        A< * LIST (\\HasChildren) "/" baz2
+        A< * LIST (\\HasNoChildren) "/" baz2/bar2
+        A< * LIST (\\HasNoChildren) "/" baz2/bar22
+        A< * LIST (\\HasNoChildren) "/" baz2/bar222
+        A< * LIST (\\HasChildren) "/" eps2
+        A< * LIST (\\HasNoChildren) "/" eps2/mamba
+        A< * LIST (\\HasChildren) "/" foo2
+        A< * LIST (\\HasNoChildren) "/" foo2/bar1
+        A< * LIST (\\HasNoChildren) "/" foo2/bar2
+        A< * LIST (\\NonExistent \\HasChildren) "/" qux2
+        A< * LIST (\\HasNoChildren) "/" qux2/bar2
+        A< T OK ...
         A> LIST (SUBSCRIBED) "" "*"
         A< * LIST (\\HasNoChildren \\Subscribed) "/" baz2/bar2
         A< * LIST (\\HasNoChildren \\Subscribed) "/" baz2/bar22

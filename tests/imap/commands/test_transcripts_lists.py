@@ -131,6 +131,24 @@ CASES: dict[str, tuple[tuple[bytes, ...], str]] = {
         A< T OK ...
         """,
     ),
+    "rfc5258-3 an option that stands twice, and one that is none": (
+        (b"CREATE Foo",),
+        """
+        A> LIST (SUBSCRIBED SUBSCRIBED) "" * RETURN (CHILDREN CHILDREN)
+        A< * LIST (\\HasNoChildren \\Subscribed) "/" INBOX
+        A< T OK ...
+        A> LIST "" * RETURN (SUBSCRIBED STATUS (MESSAGES MESSAGES) STATUS (MESSAGES) SUBSCRIBED)
+        A< * LIST (\\HasNoChildren \\Subscribed) "/" INBOX
+        A< * STATUS INBOX (MESSAGES 3)
+        A< * LIST (\\HasNoChildren) "/" Foo
+        A< * STATUS Foo (MESSAGES 0)
+        A< T OK ...
+        A> LIST (NONSENSE) "" *
+        A< T BAD ...
+        A> LIST (RECURSIVEMATCH) "" *
+        A< T BAD ...
+        """,
+    ),
     "rfc5258-5 8: having children, and having some that match": (
         FOO,
         """

@@ -121,10 +121,15 @@ def test_the_role_is_an_entry_of_the_owner(installation: Installation) -> None:
             with pytest.raises(RoleTaken):
                 await store.annotate(b.key, {SPECIAL_USE: nonsense})
         assert await store.annotate(a.key, {SPECIAL_USE: None})
-        assert await store.annotate(b.key, {SPECIAL_USE: b"\\drafts"})
+        number = await store.annotate(b.key, {SPECIAL_USE: b"\\drafts"})
         found = await store.mailbox("B")
         assert found is not None
         assert found.role == "\\Drafts"
+        assert found.highest_modseq == number == await store.last_change()  # RFC 7162 3.2
+        assert await store.annotate(b.key, {SPECIAL_USE: b"\\DRAFTS"}) == 0
+        found = await store.mailbox("B")
+        assert found is not None
+        assert found.highest_modseq == number
         assert await store.annotation_names(b.key) == [(SPECIAL_USE, 7)]
         other = engine.account(OWNER, "friend")
         await store.set_acl(b.key, "friend", FlagMode.REPLACE, ALL_RIGHTS)

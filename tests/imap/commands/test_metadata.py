@@ -102,6 +102,26 @@ CASES: dict[str, str] = {
         A< * METADATA Old (/shared/comment "in")
         A< T OK ...
         """,
+    "rfc7162-3.2 a change of any entry has a number": """
+        A> STATUS INBOX (HIGHESTMODSEQ)
+        A< * STATUS INBOX (HIGHESTMODSEQ 4)
+        A< T OK ...
+        A> SETMETADATA INBOX (/shared/comment "x")
+        A< T OK ...
+        A> STATUS INBOX (HIGHESTMODSEQ)
+        A< * STATUS INBOX (HIGHESTMODSEQ 5)
+        A< T OK ...
+        A> SETMETADATA INBOX (/private/specialuse "\\\\Archive")
+        A< T OK ...
+        A> STATUS INBOX (HIGHESTMODSEQ)
+        A< * STATUS INBOX (HIGHESTMODSEQ 6)
+        A< T OK ...
+        A> SETMETADATA INBOX (/shared/comment "x" /private/specialuse "\\\\Archive")
+        A< T OK ...
+        A> STATUS INBOX (HIGHESTMODSEQ)
+        A< * STATUS INBOX (HIGHESTMODSEQ 6)
+        A< T OK ...
+        """,
     # Where a special use is taken the printed server takes it away from its mailbox; here it must be given up first, as
     # with CREATE ("MAY refuse", RFC 6154 3).
     "rfc6154-5.4 special use": """

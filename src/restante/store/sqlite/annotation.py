@@ -59,7 +59,8 @@ def annotate(tx: Write, mailbox: int, wanted: Mapping[str, bytes | None], accoun
         if not is_entry(entry):
             raise CannotChangeMailbox("An annotation cannot have that name.")
         if entry == SPECIAL_USE and mailbox != ACCOUNT:
-            _set_role(tx, mailbox, value)
+            if _set_role(tx, mailbox, value):
+                tx.touch_mailbox(mailbox)  # as any other entry that is changed (RFC 7162 3.2)
             continue
         user = _user_of(entry, tx.user or account)
         if value is None:
@@ -85,15 +86,16 @@ def _user_of(entry: str, user: str) -> str:
     return user if entry.startswith(PRIVATE) else ""
 
 
-def _set_role(tx: Write, mailbox: int, value: bytes | None) -> None:
-    """RFC 6154 4: checked as in CREATE. Only the owner's mailboxes have special uses, and only the owner sets them."""
+def _set_role(tx: Write, mailbox: int, value: bytes | None) -> bool:
+    """Whether it is another one now. Checked as in CREATE (RFC 6154 4): only the owner's mailboxes have special uses,
+    and only the owner sets them."""
     if tx.user:
         raise CannotChangeMailbox("Only the owner of a mailbox gives it a special use.")
     words = (value or b"").decode("ascii", "replace").split()
     known = {role.lower(): role for role in ROLES}
     if len(words) > 1 or (words and words[0].lower() not in known):
         raise RoleTaken("A mailbox cannot have that special use here.", "Use one of RFC 6154.")
-    mailboxes.set_role(tx, mailbox, known[words[0].lower()] if words else None)
+    return mailboxes.set_role(tx, mailbox, known[words[0].lower()] if words else None)
 
 
 def _check_room(tx: Write, mailbox: int, users: set[str]) -> None:

@@ -328,15 +328,16 @@ def _empty_inbox(tx: Write, inbox: int, name: str) -> None:
         tx.remove(inbox, EVERYTHING, moved_to=new.key, moved_low=target[0])
 
 
-def set_role(tx: Write, key: int, role: str | None) -> None:
-    """Give or take a special use. Raises RoleTaken."""
+def set_role(tx: Write, key: int, role: str | None) -> bool:
+    """Give or take a special use; whether it was another one. Raises RoleTaken."""
     here = mailbox_by_key(tx.db, key, tx.user)
     if here.role == role:
-        return
+        return False
     if role is not None:
         _check_role(tx, role, key)
     tx.db.execute("UPDATE mailbox SET role = ?, changed_modseq = ? WHERE key = ?", (role, tx.modseq, key))
     tx.remember("role", key, (), here.role)
+    return True
 
 
 def subscriptions(db: apsw.Connection, user: str) -> list[str]:

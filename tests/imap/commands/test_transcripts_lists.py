@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pytest
 
+from ..people import people
 from ..session.support import World, run
 from ..session.transcript import Transcript
 
@@ -512,17 +513,6 @@ CASES: dict[str, tuple[tuple[bytes, ...], str]] = {
         A< T OK LSUB completed.
         """,
     ),
-    # The other examples of NAMESPACE show other servers' hierarchies.
-    "rfc9051-6.3.10 7: others' mailboxes, of whom nobody shares any": (
-        (),
-        """
-        A> NAMESPACE
-        A< * NAMESPACE (("" "/")) (("Other Users/" "/")) NIL
-        A< T OK NAMESPACE completed.
-        A> LIST "" "Other Users/%"
-        A< T OK LIST completed.
-        """,
-    ),
     "rfc9051-7.1 codes of refused names": (
         (b"CREATE this", b"CREATE that", b"CREATE Notes/below", b"DELETE Notes"),
         """
@@ -546,5 +536,39 @@ def test_transcript(name: str) -> None:
     async def scenario(world: World) -> None:
         await world.add(b"one", b"two", b"three")
         await Transcript(world, setup).play(text)
+
+    run(scenario)
+
+
+# Each person is a level above mailboxes, none himself. Examples 1 to 6 show other servers' hierarchies.
+OTHERS = """
+    A> NAMESPACE
+    A< * NAMESPACE (("" "/")) (("Other Users/" "/")) NIL
+    A< T OK NAMESPACE completed.
+    A> LIST "" "Other Users/%"
+    A< * LIST (\\Noselect \\HasChildren) "/" "Other Users/bob@example.org"
+    A< * LIST (\\Noselect \\HasChildren) "/" "Other Users/carol@example.org"
+    A< T OK LIST completed.
+    A> LIST "" "Other Users/bob@example.org/%"
+    A< * LIST (\\HasNoChildren) "/" "Other Users/bob@example.org/INBOX"
+    A< * LIST (\\HasNoChildren) "/" "Other Users/bob@example.org/foo"
+    A< T OK LIST completed.
+    B> NAMESPACE
+    B< * NAMESPACE (("" "/")) (("Other Users/" "/")) NIL
+    B< T OK NAMESPACE completed.
+    # nobody shares anything with him
+    B> LIST "" "Other Users/%"
+    B< T OK LIST completed.
+"""
+
+
+def test_rfc9051_6_3_10_examples_7_to_9_of_namespace() -> None:
+    async def scenario(world: World) -> None:
+        await people(world)
+        await world.client(
+            b"CREATE foo", b"SETACL foo ann@example.org lr", b"SETACL INBOX ann@example.org lr", user=b"bob"
+        )
+        await world.client(b"CREATE foo", b"SETACL foo ann@example.org lr", user=b"carol")
+        await Transcript(world, logins={"A": b"ann", "B": b"bob"}).play(OTHERS)
 
     run(scenario)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from restante.exchange.names import folder_of
 from restante.imap.commands.names import mailbox_name
 from restante.imap.grammar.wildcards import list_match
-from restante.inbox import ascii_upper, is_inbox
+from restante.inbox import ascii_upper, is_inbox, with_inbox
 from restante.store.sqlite.mailboxes import canonical as of_store
 from restante.sync.patterns import canonical as of_copies
 from restante.sync.remote.names import NameMap
@@ -52,3 +52,19 @@ def test_capitals_are_made_of_us_ascii_letters_alone(text: str) -> None:
     made = ascii_upper(text)
     assert made.encode("utf-8", "surrogatepass") == text.encode("utf-8", "surrogatepass").upper()
     assert is_inbox(text) is (made == "INBOX")
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("inbox", "INBOX"),
+        ("Inbox/a/inbox", "INBOX/a/inbox"),
+        ("inbox/", "INBOX/"),
+        ("inboxes/a", "inboxes/a"),
+        ("a/inbox", "a/inbox"),
+        (f"{DOTLESS}/a", f"{DOTLESS}/a"),
+        ("", ""),
+    ],
+)
+def test_inbox_is_written_so_where_it_is_the_first_level(name: str, made: str) -> None:
+    assert with_inbox(name, "/") == made

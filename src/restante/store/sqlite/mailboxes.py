@@ -12,7 +12,7 @@ from typing import Any
 
 import apsw
 
-from ...inbox import is_inbox
+from ...inbox import with_inbox
 from ..backup import Served
 from ..errors import BadMailboxName, CannotChangeMailbox, MailboxExists, NoSuchMailbox, RoleTaken, TooManyNames
 from ..model import INBOX, ROLES, SEPARATOR, Adoption, Mailbox
@@ -83,8 +83,7 @@ def changed(db: apsw.Connection, since: int, user: str) -> list[Mailbox]:
 
 def canonical(name: str) -> str:
     """The name with INBOX, alone or as the first level, in capitals (RFC 9051 5.1)."""
-    head, slash, rest = name.partition(SEPARATOR)
-    return INBOX + slash + rest if is_inbox(head) else name
+    return with_inbox(name, SEPARATOR)
 
 
 def checked(name: str) -> str:

@@ -258,7 +258,9 @@ class Reader:
         before = {b"UIDNEXT": place.uidnext, b"HIGHESTMODSEQ": place.highest} if place is not None else {}
         modseq = b" HIGHESTMODSEQ" if self.condstore else b""
         await client.ok(b"STATUS %b (MESSAGES UIDNEXT UIDVALIDITY UNSEEN SIZE%b)" % (name.encode(), modseq))
-        now = {key: int(value) for line in client.answers for key, value in VALUE.findall(line) if b"STATUS" in line}
+        # A code of the tagged response is of what is selected.
+        told = [line for line in client.answers if line.startswith(b"* STATUS ")]
+        now = {key: int(value) for line in told for key, value in VALUE.findall(line)}
         assert len(now) == 1 + self.condstore
         assert all(now[key] >= value for key, value in before.items() if key in now), (before, now)
         if place is not None:

@@ -39,7 +39,7 @@ DIALECTS = (
     Dialect(qresync=True),
 )
 EIGHTHS = 8
-GROWTH = 32 << 20
+GROWTH = 20 << 20
 """Octets by which the workers' memory may grow from the first quarter to the end: caches fill, nothing else grows."""
 
 HAPPEN = (

@@ -4,7 +4,8 @@ IMAP sessions of every dialect, conditional STOREs that must not lose a count, P
 client knows only what it was told, and each answer must be explainable by that (`stress.picture`); at the end all
 agree with a fresh session and with what was filed. RFC 9051 7.4, 7.5; RFC 7162 3, 6; RFC 2180; RFC 4315; RFC 5182.
 
-Bounded by commands, not by time: RESTANTE_COMMANDS makes it longer (`make soak`), RESTANTE_SEED makes it another.
+Bounded by commands, not by time; here they take about a minute. RESTANTE_COMMANDS makes it longer (`make soak`),
+RESTANTE_SEED makes it another.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from .stress.reader import SHARED, Reader
 from .stress.serving import Server, restante, serving
 from .stress.world import World, text
 
-COMMANDS = int(os.environ.get("RESTANTE_COMMANDS", "20000"))
+COMMANDS = int(os.environ.get("RESTANTE_COMMANDS", "100000"))
 SEED = int(os.environ.get("RESTANTE_SEED", "1"))
 WORKERS = 3
 READERS = 48

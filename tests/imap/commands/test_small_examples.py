@@ -366,7 +366,7 @@ def test_rfc4959_4_with_and_without_an_initial_response() -> None:
 
     class TestHouse(Authenticator):
         def start(self, mechanism: str, peer: Peer) -> PlainExchange:
-            return TestExchange() if mechanism == "PLAIN" else super().start(mechanism, peer)  # type: ignore[return-value]
+            return TestExchange() if mechanism == "PLAIN" else super().start(mechanism, peer)  # type: ignore[return-value]  # one with another step
 
     async def scenario(world: World) -> None:
         world.authenticator = TestHouse()

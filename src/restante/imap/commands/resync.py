@@ -17,7 +17,7 @@ from ...store.model import Delta
 from ..grammar.commands import QResync
 from ..grammar.response import vanished
 from ..grammar.sets import Range, compress, merge, resolve
-from ..session.view import Spans, View, merged
+from ..session.view import Changed, Spans, View, merged
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -125,7 +125,7 @@ def absent(view: View, ranges: list[Range]) -> list[Range]:
     return gaps
 
 
-def changed_rows(view: View, spans: Spans, delta: Delta) -> list[tuple[int, int, int, int]]:
+def changed_rows(view: View, spans: Spans, delta: Delta) -> list[Changed]:
     """(sequence number, uid, flag set number, modseq) of the messages of `spans` that a delta names, ascending."""
     there = view.uids.sequences([row[0] for row in delta.changed])
     rows = [(number, *row) for number, row in zip(there, delta.changed, strict=True) if number]

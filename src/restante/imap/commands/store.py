@@ -18,7 +18,7 @@ from ..grammar.commands import FetchItem, Item, Store, StoreMode
 from ..grammar.sets import compress, format_ranges
 from ..session.permanent import SYSTEM, tell_flags
 from ..session.state import Answer, BadCommand, Reply
-from ..session.view import Spans, View, count, without
+from ..session.view import Changed, Spans, View, count, merged, without
 from . import limit
 from .fetch_plan import compile_plan, with_uid
 from .fetch_rows import send
@@ -53,7 +53,7 @@ async def store(session: ImapSession, command: Store) -> Reply:
     if not spans:
         return Reply(b"STORE completed.")
     spans, limited = limit.cut(view, spans, limit.of_commands(session.config))
-    told = array("I")
+    told: list[Changed] = []
     if command.silent:
         told = await session.updates.tell(may_expunge=False)  # what others did so far, or this change would cover it
     try:
@@ -70,15 +70,17 @@ async def store(session: ImapSession, command: Store) -> Reply:
         await _tell_if_full(session, view)
     if not silent:
         await _answer(session, view, command, spans, descending=bool(limited))
+    elif alone and not told:
+        _tell_modseqs(session, view, flagged)
     else:
         # Where somebody else changed flags, too, the client cannot work out what they are now: those that it was just
         # told are from before this change, which it may have noted already (RFC 9051 6.4.6: no race is left).
-        doubtful = _of_both(flagged.changed, told) if alone else flagged.changed
-        if len(doubtful) < len(flagged.changed):
-            _tell_modseqs(session, view, flagged, doubtful)
-        await _answer(session, view, command, view_spans(view, doubtful))
+        changed = view_spans(view, flagged.changed)
+        known = without(changed, _spans(told)) if alone else []
+        _tell_modseqs(session, view, flagged, known)
+        await _answer(session, view, command, without(changed, known))
     if silent and command.unchanged_since is not None and len(flagged.changed) < count(spans):
-        left = without(_left_as_it_was(view, spans, flagged), view_spans(view, told))
+        left = without(_left_as_it_was(view, spans, flagged), _spans(told))
         await _answer(session, view, command, left, descending=bool(limited))
     if not alone or (command.uid and len(view.gone)):
         done = _reply(view, command, spans, flagged)
@@ -136,27 +138,28 @@ def _left_as_it_was(view: View, spans: Spans, flagged: Flagged) -> Spans:
     return without(there, view_spans(view, flagged.changed))
 
 
-def _of_both(changed: array[int], told: array[int]) -> array[int]:
-    """What is in both, ascending."""
-    return array("I", sorted(set(told).intersection(changed))) if len(told) else told
+def _spans(told: list[Changed]) -> Spans:
+    """Positions of messages that were told of."""
+    return merged((number - 1, number) for number, *_ in told)
 
 
-def _tell_modseqs(session: ImapSession, view: View, flagged: Flagged, but: array[int]) -> None:
-    """What a CONDSTORE-aware client needs of a silent STORE (RFC 7162 3.1.3): the number of this very change, for each
-    message but those that it hears more of.
+def _tell_modseqs(session: ImapSession, view: View, flagged: Flagged, spans: Spans | None = None) -> None:
+    """What a CONDSTORE-aware client needs of a silent STORE (RFC 7162 3.1.3): the number of this very change, of these
+    messages, or of all that it has changed.
 
     It is not read back: another session's change may have come meanwhile, and its number without its flags would make
     the client take them for known.
     """
     if not session.dialect.condstore:
         return
-    spans, uids = without(view_spans(view, flagged.changed), view_spans(view, but)), view.uids.uids
+    if spans is None:
+        spans = view_spans(view, flagged.changed)
+    named = chain.from_iterable(view.uids.uids[start:stop] for start, stop in spans)
     if session.dialect.uidonly:
         line = b"* %%d UIDFETCH (MODSEQ (%d))\r\n" % flagged.modseq
-        session.write(b"".join(line % uid for start, stop in spans for uid in uids[start:stop]))
+        session.write(b"".join(map(line.__mod__, named)))
         return
     numbers = chain.from_iterable(range(start + 1, stop + 1) for start, stop in spans)
-    named = chain.from_iterable(uids[start:stop] for start, stop in spans)
     line = b"* %%d FETCH (UID %%d MODSEQ (%d))\r\n" % flagged.modseq
     session.write(b"".join(map(line.__mod__, zip(numbers, named, strict=True))))
 

@@ -13,7 +13,6 @@ RFC 9586 3.4, 3.6.
 from __future__ import annotations
 
 import asyncio
-from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
@@ -31,7 +30,7 @@ from ..grammar.sets import compress
 from . import criteria
 from .permanent import tell_access, tell_flags, tell_new_keywords
 from .state import AS_EVER, Answer, Reply, SelectedLost
-from .view import Update, View
+from .view import Changed, Update, View
 
 if TYPE_CHECKING:
     from .session import ImapSession
@@ -164,15 +163,15 @@ class Updates:
         if view is not None and view.untold and session.told.at_once and session.dialect.qresync:
             session.say(_why(view), b"HIGHESTMODSEQ %d" % view.told_modseq)
 
-    async def tell(self, *, may_expunge: bool, regardless: bool = False) -> array[int]:
-        """Read what changed and write it; the UIDs whose flags were told, ascending. Raises SelectedLost.
+    async def tell(self, *, may_expunge: bool, regardless: bool = False) -> list[Changed]:
+        """Read what changed and write it; the messages whose flags were told, ascending. Raises SelectedLost.
 
         regardless: also where NOTIFY has said that the client wants to hear nothing.
         """
         session = self._session
         view = session.view
         if not session.told.messages and not regardless:
-            return array("I")
+            return []
         session.dirty = False
         try:
             return await self._tell(view, may_expunge)
@@ -181,12 +180,12 @@ class Updates:
         except NoPermission as taken:
             raise SelectedLost(b"The selected mailbox may no longer be read.", b"NOPERM") from taken
 
-    async def _tell(self, view: View, may_expunge: bool) -> array[int]:
+    async def _tell(self, view: View, may_expunge: bool) -> list[Changed]:
         """Each question to the store may be the one that finds the mailbox gone, or closed to who asks."""
         session = self._session
         delta = await session.selected_store.delta(view.mailbox.key, view.mailbox.highest_modseq)
         if delta.mailbox is view.mailbox and view.is_settled:
-            return array("I")  # the very row that was read last: the answer to most questions
+            return []  # the very row that was read last: the answer to most questions
         present = await self._shared_list(view, delta)
         if delta.mailbox.rights != view.mailbox.rights:  # RFC 4314 5.1.1
             words = await session.selected_store.keywords(view.mailbox.key)
@@ -207,7 +206,7 @@ class Updates:
             await contexts.tell_changed(session, view, delta, update)
         if session.told.fetch and session.notifications is not None:
             await session.notifications.fetch_new(view, update.arrived, delta)
-        return array("I", [uid for _, uid, _, _ in update.changed] if self._tells_flags else ())
+        return update.changed if self._tells_flags else []
 
     async def tell_done(self, done: Reply, *, may_expunge: bool = True, regardless: bool = True) -> None:
         """`tell`, within a command that has changed something and is answered by `done` should the mailbox be lost."""
@@ -259,8 +258,8 @@ class Updates:
             await self.tell_flags(view, update.changed, table)
         await session.flush_if_full()
 
-    async def tell_flags(self, view: View, changed: list[tuple[int, int, int, int]], table: FlagTable) -> None:
-        """FETCH responses with the flags of these messages: (sequence number, uid, flag set number, modseq)."""
+    async def tell_flags(self, view: View, changed: list[Changed], table: FlagTable) -> None:
+        """FETCH responses with the flags of these messages."""
         for start in range(0, len(changed), AT_ONCE):
             await self._in_turn(start)
             self._write_flags(view, changed[start : start + AT_ONCE], table)
@@ -272,7 +271,7 @@ class Updates:
             await self._session.flush_if_full()
             await asyncio.sleep(0)
 
-    def _write_flags(self, view: View, changed: list[tuple[int, int, int, int]], table: FlagTable) -> None:
+    def _write_flags(self, view: View, changed: list[Changed], table: FlagTable) -> None:
         session = self._session
         numbers, uids, flags, modseqs = zip(*changed, strict=True)
         octets = self.flag_octets(view, uids, flags, table)

@@ -30,6 +30,9 @@ from .state import BadCommand, SelectedLost
 Spans = list[tuple[int, int]]
 """Positions in the view, [start, stop), ascending and disjoint; position + 1 is the sequence number."""
 
+Changed = tuple[int, int, int, int]
+"""(sequence number, UID, flag set number, mod-sequence) of a message whose flags changed."""
+
 NOTHING: array[int] = array("I")
 
 
@@ -39,14 +42,14 @@ class Update:
 
     expunged: positions (before any of them is removed) of removed messages, ascending; expunged_uids: their
     UIDs. exists: the new message count where messages arrived, None otherwise. arrived: their UIDs.
-    changed: (sequence number, uid, flag set number, modseq) of messages whose flags changed, ascending.
+    changed: messages whose flags changed, ascending.
     """
 
     expunged: list[int]
     expunged_uids: array[int]
     exists: int | None
     arrived: list[int]
-    changed: list[tuple[int, int, int, int]]
+    changed: list[Changed]
 
 
 class View:

@@ -308,7 +308,7 @@ def wait_indexed(data: Path) -> None:
     account = max(data.glob("accounts/*/*.db"), key=lambda path: path.stat().st_size)
     start = time.monotonic()
     with closing(apsw.Connection(str(account), flags=apsw.SQLITE_OPEN_READONLY)) as db:
-        last = int(db.execute("SELECT max(key) FROM email").get)
+        last = int(db.execute("SELECT max(key) FROM email").get or 0)
     while last - _indexed(account.with_suffix(".index")) >= BATCH:
         if time.monotonic() - start > INDEXED:
             raise TimeoutError(f"Restante's index is not complete after {INDEXED:.0f} s")

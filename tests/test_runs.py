@@ -58,13 +58,14 @@ def test_runs_are_those_of_a_plain_loop(numbers: array[int]) -> None:
 
 
 @given(ascending(), st.lists(st.tuples(st.integers(0, 1_400), st.integers(0, 400)), max_size=4))
-def test_within_ranges(numbers: array[int], wanted: list[tuple[int, int]]) -> None:
+def test_within_and_without_ranges(numbers: array[int], wanted: list[tuple[int, int]]) -> None:
     ranges, last = [], 0
     for gap, length in wanted:
         ranges.append((last + 1 + gap, last + 1 + gap + length))
         last = ranges[-1][1]
-    found = runs.within(numbers, ranges)
-    assert list(found) == [number for number in numbers if any(low <= number <= high for low, high in ranges)]
+    inside = [number for number in numbers if any(low <= number <= high for low, high in ranges)]
+    assert list(runs.within(numbers, ranges)) == inside
+    assert list(runs.without(numbers, ranges)) == sorted(set(numbers) - set(inside))
 
 
 def test_what_lies_within_as_a_whole_is_not_copied() -> None:

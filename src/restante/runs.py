@@ -79,6 +79,17 @@ def within(numbers: array[int], ranges: Sequence[tuple[int, int]]) -> array[int]
     return found
 
 
+def without(numbers: array[int], ranges: Sequence[tuple[int, int]]) -> array[int]:
+    """Those of strictly ascending numbers that lie in none of ascending, disjoint, inclusive ranges."""
+    found, start = array(numbers.typecode), 0
+    for low, high in ranges:
+        at = bisect_left(numbers, low, start)
+        found += numbers[start:at]
+        start = bisect_right(numbers, high, at)
+    found += numbers[start:]
+    return found
+
+
 def changed(numbers: array[int], less: Iterable[int], more: Iterable[int]) -> array[int]:
     """Strictly ascending numbers without `less`, with `more`, both ascending; the same array where that changes
     nothing. Cost: one copy, and a search for each."""

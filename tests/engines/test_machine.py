@@ -33,14 +33,33 @@ ENTRIES = st.dictionaries(st.sampled_from(NAMES), st.none() | st.binary(max_size
 
 @dataclass
 class Box:
-    """uid -> (flags, modseq, octets); removed: uid -> number; entries: annotation -> value."""
+    """uid -> (flags, modseq, octets); past: uid -> all flags that it has had, by number; removed: uid -> number;
+    entries: annotation -> value."""
 
     key: int
     messages: dict[int, tuple[Flags, int, bytes]] = field(default_factory=dict)
+    past: dict[int, dict[int, Flags]] = field(default_factory=dict)
     removed: dict[int, int] = field(default_factory=dict)
     uidnext: int = 1
     highest: int = 1
     entries: dict[str, bytes] = field(default_factory=dict)
+
+    def put(self, uid: int, flags: Flags, modseq: int, body: bytes) -> None:
+        self.messages[uid] = (flags, modseq, body)
+        self.past.setdefault(uid, {})[modseq] = flags
+
+    def refuses(self, uid: int, since: int, mode: FlagMode, flags: Flags) -> bool:
+        """RFC 7162 3.1.3: whether one of these flags is not what it was; what came since then and has changed again
+        counts as it came."""
+        now, modseq, _ = self.messages[uid]
+        if modseq <= since:
+            return False
+        numbers = list(self.past[uid])
+        known = [number for number in numbers if number <= since] or numbers[:1]
+        if mode is FlagMode.REPLACE or since < 1 or known[-1] == modseq:
+            return True
+        then = self.past[uid][known[-1]]
+        return bool((then.system ^ now.system) & flags.system or (then.keywords ^ now.keywords) & flags.keywords)
 
 
 def disjoint(raw: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
@@ -118,7 +137,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.took_number(done.modseq, box)
         for uid, body in zip(done.uids, bodies, strict=True):
             assert uid == box.uidnext
-            box.messages[uid] = (flags, done.modseq, body)
+            box.put(uid, flags, done.modseq, body)
             box.uidnext += 1
 
     @rule(
@@ -133,7 +152,7 @@ class StoreMachine(RuleBasedStateMachine):
         ranges, uids = self.named(box, raw)
         since = None if back is None else max(self.modseq - back, 0)
         done = self.do(self.store.store_flags(box.key, ranges, mode, flags, since))
-        refused = [uid for uid in uids if since is not None and box.messages[uid][1] > since]
+        refused = [uid for uid in uids if since is not None and box.refuses(uid, since, mode, flags)]
         changed = {
             uid: changed_flags(box.messages[uid][0], mode, flags)
             for uid in uids
@@ -143,7 +162,7 @@ class StoreMachine(RuleBasedStateMachine):
         if changed:
             self.took_number(done.modseq, box)
         for uid, new_flags in changed.items():
-            box.messages[uid] = (new_flags, done.modseq, box.messages[uid][2])
+            box.put(uid, new_flags, done.modseq, box.messages[uid][2])
 
     @rule(source=st.integers(0, 1), into=st.integers(0, 1), raw=RANGES, moving=st.booleans())
     def transfer(self, source: int, into: int, raw: list[tuple[int, int]], moving: bool) -> None:
@@ -157,7 +176,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.took_number(done.modseq, there, *([here] if moving else []))
         for uid, new_uid in zip(uids, done.target, strict=True):
             flags, _, body = here.messages[uid]
-            there.messages[new_uid] = (flags, done.modseq, body)
+            there.put(new_uid, flags, done.modseq, body)
             there.uidnext = new_uid + 1
             if moving:
                 del here.messages[uid]
@@ -183,7 +202,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.took_number(done.modseq, here, there)
         del here.messages[uid]
         here.removed[uid] = done.modseq
-        there.messages[there.uidnext] = (flags, done.modseq, body)
+        there.put(there.uidnext, flags, done.modseq, body)
         there.uidnext += 1
 
     @rule(which=st.integers(0, 1), raw=st.none() | RANGES, deleted_only=st.booleans())

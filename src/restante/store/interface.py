@@ -345,7 +345,11 @@ class Store(Protocol):
         flags: Flags,
         unchanged_since: int | None = None,
     ) -> Flagged:
-        """Change flags of the placements named. Placements whose flags do not change keep their modseq."""
+        """Change flags of the placements named. Placements whose flags do not change keep their modseq.
+
+        unchanged_since: leave alone, and name as refused, those of a higher modseq, where the flags take the place of
+        others or one of those named is not what it was at that number; where that is not known, too (RFC 7162 3.1.12).
+        """
         ...
 
     async def copy(self, mailbox: int, ranges: UidRanges, target: int, *, messages: int | None = None) -> Copied:

@@ -136,7 +136,7 @@ CASES: dict[str, str] = {
         A< * SEARCH 1 2 4
         A< T OK SEARCH completed.
         # a reply that has a code already keeps it
-        A> UID STORE 1:6 (UNCHANGEDSINCE 1) +FLAGS.SILENT (\\Draft)
+        A> UID STORE 1:6 (UNCHANGEDSINCE 1) FLAGS.SILENT (\\Draft)
         A< * OK [HIGHESTMODSEQ <n>] ...
         A< * 5 FETCH (UID 6 FLAGS () MODSEQ (<n>))
         A< * 4 FETCH (UID 5 FLAGS () MODSEQ (<n>))

@@ -163,7 +163,7 @@ CASES: dict[str, str] = {
         A> UID STORE 2 (UNCHANGEDSINCE <n:h>) +FLAGS.SILENT (\\Seen)
         A< * 2 UIDFETCH (MODSEQ (<n:m>))
         A< T OK ...
-        A> UID STORE 2 (UNCHANGEDSINCE <n:h>) +FLAGS.SILENT (\\Draft)
+        A> UID STORE 2 (UNCHANGEDSINCE <n:h>) FLAGS.SILENT (\\Draft)
         A< * 2 UIDFETCH (FLAGS (\\Seen) MODSEQ (<n:m>))
         A< T OK [MODIFIED 2] ...
         A> UID STORE 2 +FLAGS (\\Flagged)

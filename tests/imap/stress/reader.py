@@ -320,11 +320,17 @@ class Reader:
             picture.changed(messages, added, removed, set(), condstore=self.condstore)
 
     async def do_store_unchanged(self, client: Client, picture: Picture) -> None:
-        """UNCHANGEDSINCE: MODIFIED names some of those asked for, and the others were changed (RFC 7162 3.1.3)."""
+        """UNCHANGEDSINCE: MODIFIED names some of those asked for, and the others were changed (RFC 7162 3.1.3).
+
+        Where the flags take the place of all others, it names each that is known to have changed since.
+        """
         low, high = self.some(picture)
         messages = picture.messages[low - 1 : high]
         since = self.chance.choice([m.modseq for m in messages])
         what, added, removed = self.chance.choice(SILENT)
+        whole = self.chance.random() < 0.3
+        if whole:
+            what = what[1:]
         newer = {m.uid for m in messages if m.modseq > since}
         ends = messages[0].uid, messages[-1].uid
         tagged = await client.do(b"UID STORE %d:%d (UNCHANGEDSINCE %d) %b" % (*ends, since, what))
@@ -332,8 +338,10 @@ class Reader:
         refused = set(uids(found[1])) if found else set()
         assert refused <= {m.uid for m in messages}, tagged
         self.world.tally["modified"] += len(refused)
-        picture.missing |= newer - refused
-        if b" OK" in tagged[:12]:
+        if whole:
+            picture.missing |= newer - refused
+            picture.doubt(messages)
+        elif b" OK" in tagged[:12]:
             picture.changed(messages, added, removed, refused, condstore=self.condstore)
 
     # Filing, copying, removing -----------------------------------------------------------------------

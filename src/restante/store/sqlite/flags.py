@@ -15,6 +15,7 @@ import apsw
 
 from ...runs import ascending
 from ..model import Flagged, FlagMode, Flags, System, UidRanges
+from . import unchanged
 from .mailboxes import mailbox_by_key
 from .transaction import Write
 from .values import pack, ranges_of, spans
@@ -24,6 +25,8 @@ FEW = 8
 
 SPARSE = 16
 """Messages named for each one of a set from which on it is cheaper not to pass over all of them."""
+
+_NONE = array("I")
 
 
 class OtherwiseHeld(Exception):
@@ -79,7 +82,11 @@ def store_flags(
 ) -> Flagged:
     """Change flags of the placements named; see `Store.store_flags`. held: what the process knows of them already.
     Raises NoSuchMailbox, TooManyKeywords; OtherwiseHeld."""
-    return change_flags(tx, mailbox, ranges, lambda old: combined(old, mode, flags), unchanged_since, held)
+    refused = _NONE
+    if unchanged_since is not None:
+        refused = unchanged.refused(tx, mailbox, ranges, unchanged_since, mode, flags)
+        ranges = unchanged.left_of(tx, mailbox, ranges, refused)
+    return change_flags(tx, mailbox, ranges, lambda old: combined(old, mode, flags), held, refused)
 
 
 def change_flags(
@@ -87,19 +94,15 @@ def change_flags(
     mailbox: int,
     ranges: UidRanges,
     change: Callable[[Flags], Flags],
-    unchanged_since: int | None,
     held: Held | None = None,
+    refused: array[int] = _NONE,
 ) -> Flagged:
     """`store_flags` by any rule that changes nothing which it has made itself (change(change(x)) == change(x))."""
     before = mailbox_by_key(tx.db, mailbox, tx.user).highest_modseq
-    refused = array("I")
     where = (pack(ranges), mailbox)
-    if unchanged_since is not None:
-        refused = array("I", list(chain.from_iterable(tx.db.execute(_REFUSED, (*where, unchanged_since)))))
-    since = unchanged_since if unchanged_since is not None else 1 << 62
     changed: list[tuple[int, int, array[int]]] = []
-    known = held if held is not None and held.modseq == before and unchanged_since is None else None
-    for number, uids in _by_set(tx, where, since) if known is None else known.by_set():
+    known = held if held is not None and held.modseq == before else None
+    for number, uids in _by_set(tx, where) if known is None else known.by_set():
         old = tx.flags_of(number)
         new = change(old)
         if new == old:
@@ -111,9 +114,7 @@ def change_flags(
         wanted = tx.flagset(new)
         written = tx.db.total_changes()
         if (whole := _written_by(ranges, stretches, uids, known)) is not None:
-            tx.db.executemany(
-                _UPDATE_RANGE, [(wanted, tx.modseq, mailbox, low, high, number, since) for low, high in whole]
-            )
+            tx.db.executemany(_UPDATE_RANGE, [(wanted, tx.modseq, mailbox, low, high, number) for low, high in whole])
         else:
             tx.db.execute(_UPDATE, (wanted, tx.modseq, mailbox, apsw.carray(array("q", uids)), number))
         if known is not None and tx.db.total_changes() - written != len(uids):
@@ -127,21 +128,21 @@ def change_flags(
     return Flagged(tx.modseq, every, refused, here, before, tuple(changed))
 
 
-def _by_set(tx: Write, where: tuple[apsw.CArrayBinding, int], since: int) -> Iterator[tuple[int, array[int]]]:
+def _by_set(tx: Write, where: tuple[apsw.CArrayBinding, int]) -> Iterator[tuple[int, array[int]]]:
     """Numbers of the flag sets among the placements named, and the UIDs of each, read when its turn comes (what was
     written for an earlier one is another set now).
 
     Most STOREs name messages of one set without a gap, which one pass within SQLite tells.
     """
-    lowest, highest, count, first, last = tx.db.execute(_OVERVIEW, (*where, since)).get
+    lowest, highest, count, first, last = tx.db.execute(_OVERVIEW, where).get
     if not count:
         return
     if lowest == highest and last - first + 1 == count:
         yield lowest, array("I", range(first, last + 1))
         return
-    sets = [lowest] if lowest == highest else list(chain.from_iterable(tx.db.execute(_SETS, (*where, since))))
+    sets = [lowest] if lowest == highest else list(chain.from_iterable(tx.db.execute(_SETS, where)))
     for number in sets:
-        yield number, array("I", chain.from_iterable(tx.db.execute(_OF_SET, (*where, since, number))))
+        yield number, array("I", chain.from_iterable(tx.db.execute(_OF_SET, (*where, number))))
 
 
 def _written_by(ranges: UidRanges, stretches: UidRanges, uids: array[int], known: Held | None) -> UidRanges | None:
@@ -186,18 +187,14 @@ def _bit(flags: Flags, bit: System) -> int:
 
 
 _SPANS = spans("?1", "placement", "?2")
-_REFUSED = f"SELECT p.uid FROM {_SPANS} WHERE p.modseq > ?3"
-_OVERVIEW = (
-    f"SELECT min(p.flagset), max(p.flagset), count(*), min(p.uid), max(p.uid) FROM {_SPANS} WHERE p.modseq <= ?3"
-)
-_SETS = f"SELECT DISTINCT p.flagset FROM {_SPANS} WHERE p.modseq <= ?3"
-_OF_SET = f"SELECT p.uid FROM {_SPANS} WHERE p.modseq <= ?3 AND p.flagset = ?4"
+_OVERVIEW = f"SELECT min(p.flagset), max(p.flagset), count(*), min(p.uid), max(p.uid) FROM {_SPANS}"
+_SETS = f"SELECT DISTINCT p.flagset FROM {_SPANS}"
+_OF_SET = f"SELECT p.uid FROM {_SPANS} WHERE p.flagset = ?3"
 _UPDATE = (
     "UPDATE placement SET flagset = ?1, modseq = ?2"
     " WHERE mailbox = ?3 AND uid IN (SELECT value FROM carray(?4)) AND flagset = ?5"
 )
 _UPDATE_RANGE = (
-    "UPDATE placement SET flagset = ?1, modseq = ?2"
-    " WHERE mailbox = ?3 AND uid BETWEEN ?4 AND ?5 AND flagset = ?6 AND modseq <= ?7"
+    "UPDATE placement SET flagset = ?1, modseq = ?2 WHERE mailbox = ?3 AND uid BETWEEN ?4 AND ?5 AND flagset = ?6"
 )
 _SIZE = f"SELECT sum(p.size) FROM {_SPANS}"

@@ -95,6 +95,8 @@ def _first_rows(db: apsw.Connection, account: str, now: int, random: Random, fil
     )
     db.execute("INSERT INTO subscription (user, name) VALUES ('', ?)", (INBOX,))
     db.execute("INSERT INTO clock (modseq, at) VALUES (1, ?)", (now,))
+    # While it is there, nothing of the history has been forgotten.
+    db.execute("INSERT INTO history (modseq, part, at, kind) VALUES (1, 0, ?, 'begin')", (now,))
 
 
 def check(db: apsw.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -26,13 +26,13 @@ import apsw
 from ..errors import NoPermission
 from ..model import Column, Delta, Flagged, FlagMode, Flags, Mailbox, System, UidRanges
 from ..rights import Rights
-from . import recent, stamps
+from . import recent, stamps, unchanged
 from .changes import Changed, NotRead, vanished
 from .flags import change_flags, combined, same_case
 from .mailboxes import mailbox_by_key
 from .rows import READERS, SEEN_BIT
 from .transaction import Write
-from .values import pack, ranges_of, spans, typed
+from .values import pack, spans, typed
 
 OTHERS = System.ANSWERED | System.FLAGGED | System.DRAFT
 """System flags of the right "w"."""
@@ -65,7 +65,7 @@ WHERE coalesce(seen, 0) = 0
 """
 _WITH_SEEN = f"{spans('?1', 'placement', '?2')} {_READER}"
 _OF_STATE = f"SELECT p.uid FROM {_WITH_SEEN} WHERE coalesce(v.seen, 0) = ?4"
-_SINCE = f"SELECT p.uid, {_MODSEQ} > ?4 FROM {_WITH_SEEN}"
+_SINCE = f"SELECT p.uid FROM {_WITH_SEEN} WHERE {_MODSEQ} > ?4"
 _PUT = "INSERT OR REPLACE INTO seen (mailbox, uid, user, seen, modseq) SELECT ?1, value, ?2, ?3, ?4 FROM carray(?5)"
 
 
@@ -218,12 +218,16 @@ def store_flags(
     before = highest(tx.db, mailbox_by_key(tx.db, mailbox, tx.user), tx.user)
     refused = array("I")
     if unchanged_since is not None:
-        found: list[tuple[int, int]] = typed(tx.db.execute(_SINCE, (pack(ranges), mailbox, tx.user, unchanged_since)))
-        refused = array("I", [uid for uid, late in found if late])
-        ranges = tuple(ranges_of(uid for uid, late in found if not late))
+        if mode is FlagMode.REPLACE or flags.system & System.SEEN:  # of his own \Seen no history is kept
+            refused = array(
+                "I", chain.from_iterable(tx.db.execute(_SINCE, (pack(ranges), mailbox, tx.user, unchanged_since)))
+            )
+        else:
+            refused = unchanged.refused(tx, mailbox, ranges, unchanged_since, mode, flags)
+        ranges = unchanged.left_of(tx, mailbox, ranges, refused)
     changed: set[int] = set()
     if ranges and rights & (Rights.WRITE | Rights.DELETE_MESSAGES):
-        changed.update(change_flags(tx, mailbox, ranges, _change(mode, flags, rights), None).changed)
+        changed.update(change_flags(tx, mailbox, ranges, _change(mode, flags, rights)).changed)
     if ranges and rights & Rights.SEEN and (mode is FlagMode.REPLACE or flags.system & System.SEEN):
         seen = mode is not FlagMode.REMOVE and bool(flags.system & System.SEEN)
         changed.update(_set_seen(tx, mailbox, ranges, seen))

@@ -405,7 +405,7 @@ def _do(tx: Write, made: Prepared, undid: int | None) -> Rewound:
     _give_roles(tx, past, found, new)
     brought = _place(tx, past, found, {**found.homes, **new})
     for (box, flags), uids in found.flags.items():
-        change_flags(tx, box, tuple(ranges_of(sorted(uids))), lambda old, flags=flags: flags, None)  # type: ignore[misc]  # bound now
+        change_flags(tx, box, tuple(ranges_of(sorted(uids))), lambda old, flags=flags: flags)  # type: ignore[misc]  # bound now
     for box, uids in found.remove.items():
         tx.remove(box, tuple(ranges_of(sorted(uids))))
     for box in found.drop:

@@ -62,10 +62,14 @@ async def filed(store: Store, message: Message) -> NewMessage:
 def in_envelope(needle: str, field: str) -> bool:
     """Whether it is in what an ENVELOPE makes of an address field: quotes that are none of the text are gone, and
     blanks are one between words."""
-    if '"' in needle or "\\" in needle:
-        return needle.replace("\\", "\\\\").replace('"', '\\"') in field
+    if needle.replace("\\", "\\\\").replace('"', '\\"') in field:
+        return True
     one_blank = re.sub(r"[ \t]+", " ", field)
-    return needle in one_blank.replace('" ', " ").replace(' "', " ").replace('"@', "@")
+    if ('"' in needle or "\\" in needle) and needle in one_blank:
+        return True
+    plain = one_blank.replace("\\\\", "\1").replace('\\"', "\2") if '"' in needle or "\\" in needle else one_blank
+    plain = plain.replace('" ', " ").replace(' "', " ").replace('"@', "@")
+    return needle in plain.replace("\2", '"').replace("\1", "\\")
 
 
 def in_field(needle: str, field: str) -> bool:
@@ -280,6 +284,38 @@ def test_rfc9051_6_4_4_a_quoted_name_is_found_as_the_envelope_has_it(installatio
             assert not len(await store.search(box, HeaderContains("from", '"X" Doe'), ALL))
             assert list(await store.search(box, HeaderContains("from", '"X\\" Doe'), ALL)) == [4]
             assert not len(await store.search(box, Contains(Field.SUBJECT, '"X"'), ALL))
+
+    asyncio.run(installation.play(scene, index_from=1))
+
+
+FOLDED = (
+    '"Joe\r\n\t\\"X\\" Doe" <joe@example.org>',
+    '"Joe  \\"X\\"" Doe <d@example.org>',
+    'Joe\t"\\"X\\" Doe" <e@example.org>',
+    '=?utf-8?q?Joe?= \r\n "X" Doe <f@example.org>',
+    '"A \\\\" "\\"B" <"c\\\\"@example.org>',
+    "Ann <ann@example.org>",
+)
+
+
+def test_rfc9051_6_4_4_a_quote_within_a_name_is_found_beside_a_fold_and_beside_other_words(
+    installation: Installation,
+) -> None:
+    """ENVELOPE says Joe "X" Doe three times, Joe X Doe, and A \\ "B with c\\ at example.org."""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        for name in FOLDED:
+            data = f"From: {name}\r\n\r\nx\r\n".encode()
+            await store.append(box, [NewMessage(await store.put(data), analyse(data), Flags(), 1)])
+        for indexed in (False, True):
+            while indexed and await store.fill_search():
+                pass
+            for needle, wanted in (
+                ('joe "x" doe', [1, 2, 3, 4]), ('e "X"', [1, 2, 3, 4]), ('"x" d', [1, 2, 3, 4]), ("joe x", [4]),
+                ('\\ "b', [5]), ("c\\@example", [5]), ("A \\", [5]), ('x" ann', []), ('joe"', []),
+            ):  # fmt: skip
+                assert list(await store.search(box, Contains(Field.FROM, needle), ALL)) == wanted, (needle, indexed)
 
     asyncio.run(installation.play(scene, index_from=1))
 

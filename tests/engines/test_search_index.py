@@ -288,6 +288,26 @@ def test_rfc9051_6_4_4_a_quoted_name_is_found_as_the_envelope_has_it(installatio
     asyncio.run(installation.play(scene, index_from=1))
 
 
+BLANKS = (*range(1, 70), 131, 460, 461, 996)
+
+
+def test_rfc5322_2_1_1_words_are_found_across_as_many_blanks_as_a_line_may_have(installation: Installation) -> None:
+    """ENVELOPE says Ann Lee of all; a subject is shown with one blank, too."""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        for blanks in BLANKS:
+            space = " " * blanks
+            data = f"From: Ann\r\n{space}Lee <ann@example.org>\r\nSubject: a\r\n{space}word\r\n\r\nx\r\n".encode()
+            await store.append(box, [NewMessage(await store.put(data), analyse(data), Flags(), 1)])
+        every = list(range(1, len(BLANKS) + 1))
+        for query in (Contains(Field.FROM, "ann lee"), Contains(Field.SUBJECT, "a w"), Contains(Field.TEXT, "ann lee")):
+            assert list(await store.search(box, query, ALL)) == every, query
+            assert not len(await store.search(box, Not(query), ALL)), query
+
+    asyncio.run(installation.play(scene, index_from=1))
+
+
 FOLDED = (
     '"Joe\r\n\t\\"X\\" Doe" <joe@example.org>',
     '"Joe  \\"X\\"" Doe <d@example.org>',

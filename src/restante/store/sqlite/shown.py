@@ -91,7 +91,8 @@ _JOINT_OR_QUOTE = re.compile(r'[ @"\\]')
 _DIFFERENT = ("char(9)", "'  '", "'\"'")
 """What a field has that is shown otherwise."""
 
-_EVENED = (("char(9)", "' '"), *[("'  '", "' '")] * 4)  # sixteen blanks become one
+_EVENED = (("char(9)", "' '"), *[(f"'{' ' * blanks}'", "' '") for blanks in (33, 21, 7, 4, 3, 2)])
+"""Up to 14,188 blanks become one, of 998 that a line may have (RFC 5322 2.1.1)."""
 
 _UNQUOTED = (("'\" '", "' '"), ("' \"'", "' '"), ("'\"@'", "'@'"))
 

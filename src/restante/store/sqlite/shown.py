@@ -94,7 +94,8 @@ _DIFFERENT = ("char(9)", "'  '", "'\"'")
 _EVENED = (("char(9)", "' '"), *[(f"'{' ' * blanks}'", "' '") for blanks in (33, 21, 7, 4, 3, 2)])
 """Up to 14,188 blanks become one, of 998 that a line may have (RFC 5322 2.1.1)."""
 
-_UNQUOTED = (("'\" '", "' '"), ("' \"'", "' '"), ("'\"@'", "'@'"))
+_UNQUOTED = (("'\" '", "' '"), ("' \"'", "' '"), ("'\"@'", "'@'"), *[("'  '", "' '")] * 2)
+"""The last two for blanks within the quotes: three are left of "Ann " " Lee", and become one."""
 
 _BACKSLASH, _QUOTE = "char(64976)", "char(64977)"
 """Stand for what an escape is there for while quotes that are none of the text are taken out: no text has these, which

@@ -62,10 +62,14 @@ async def filed(store: Store, message: Message) -> NewMessage:
 def in_envelope(needle: str, field: str) -> bool:
     """Whether it is in what an ENVELOPE makes of an address field: quotes that are none of the text are gone, and
     blanks are one between words."""
-    if '"' in needle or "\\" in needle:
-        return needle.replace("\\", "\\\\").replace('"', '\\"') in field
+    if needle.replace("\\", "\\\\").replace('"', '\\"') in field:
+        return True
     one_blank = re.sub(r"[ \t]+", " ", field)
-    return needle in one_blank.replace('" ', " ").replace(' "', " ").replace('"@', "@")
+    if ('"' in needle or "\\" in needle) and needle in one_blank:
+        return True
+    plain = one_blank.replace("\\\\", "\1").replace('\\"', "\2") if '"' in needle or "\\" in needle else one_blank
+    plain = plain.replace('" ', " ").replace(' "', " ").replace('"@', "@")
+    return needle in re.sub(" +", " ", plain).replace("\2", '"').replace("\1", "\\")
 
 
 def in_field(needle: str, field: str) -> bool:
@@ -229,11 +233,12 @@ NAMES = (
     "John Smith <s@example.org>",
     '"John Johnny Smith" <t@example.org>',
     '"Lucy\r\n\tde  la" \t "Mer" <l@example.org>',
+    '"Ann " Mary " Lee" " " Kim <k@example.org>',
 )
 
 
 def test_rfc9051_6_4_4_quotes_around_a_word_are_none_of_the_envelope(installation: Installation) -> None:
-    """ENVELOPE says John Johnny Smith, pub.lic at example.org, John Q. Public and Lucy de la Mer."""
+    """ENVELOPE says John Johnny Smith, pub.lic at example.org, John Q. Public, Lucy de la Mer and Ann Mary Lee Kim."""
 
     async def scene(engine: Engine, store: Store) -> None:
         box = await inbox(store)
@@ -247,8 +252,9 @@ def test_rfc9051_6_4_4_quotes_around_a_word_are_none_of_the_envelope(installatio
             for needle, wanted in (
                 ("Johnny Smith", [1, 4]), ("John Johnny", [1, 4]), ("john johnny smith", [1, 4]), ('"johnny" s', [1]),
                 ("pub.lic@example", [2]), ("john q. public", [2]), ("q. pub", [2]), ("n Q", [2]),
-                ("hn smith", [3]), ("John Smith <s@", [3]), ("@example.org", [1, 2, 3, 4, 5]), ("johnny  smith", []),
+                ("hn smith", [3]), ("John Smith <s@", [3]), ("@example.org", [1, 2, 3, 4, 5, 6]), ("johnny  smith", []),
                 ("lucy de la mer", [5]), ("cy de", [5]), ("e l", [5]), ("la mer", [5]),
+                ("ann mary lee kim", [6]), ("n m", [6]), ("y l", [6]), ("lee k", [6]),
             ):  # fmt: skip
                 for where in (Field.FROM, Field.TO):
                     assert list(await store.search(box, Contains(where, needle), ALL)) == wanted, (needle, indexed)
@@ -280,6 +286,58 @@ def test_rfc9051_6_4_4_a_quoted_name_is_found_as_the_envelope_has_it(installatio
             assert not len(await store.search(box, HeaderContains("from", '"X" Doe'), ALL))
             assert list(await store.search(box, HeaderContains("from", '"X\\" Doe'), ALL)) == [4]
             assert not len(await store.search(box, Contains(Field.SUBJECT, '"X"'), ALL))
+
+    asyncio.run(installation.play(scene, index_from=1))
+
+
+BLANKS = (*range(1, 70), 131, 460, 461, 996)
+
+
+def test_rfc5322_2_1_1_words_are_found_across_as_many_blanks_as_a_line_may_have(installation: Installation) -> None:
+    """ENVELOPE says Ann Lee of all; a subject is shown with one blank, too."""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        for blanks in BLANKS:
+            space = " " * blanks
+            data = f"From: Ann\r\n{space}Lee <ann@example.org>\r\nSubject: a\r\n{space}word\r\n\r\nx\r\n".encode()
+            await store.append(box, [NewMessage(await store.put(data), analyse(data), Flags(), 1)])
+        every = list(range(1, len(BLANKS) + 1))
+        for query in (Contains(Field.FROM, "ann lee"), Contains(Field.SUBJECT, "a w"), Contains(Field.TEXT, "ann lee")):
+            assert list(await store.search(box, query, ALL)) == every, query
+            assert not len(await store.search(box, Not(query), ALL)), query
+
+    asyncio.run(installation.play(scene, index_from=1))
+
+
+FOLDED = (
+    '"Joe\r\n\t\\"X\\" Doe" <joe@example.org>',
+    '"Joe  \\"X\\"" Doe <d@example.org>',
+    'Joe\t"\\"X\\" Doe" <e@example.org>',
+    '=?utf-8?q?Joe?= \r\n "X" Doe <f@example.org>',
+    '"A \\\\" "\\"B" <"c\\\\"@example.org>',
+    "Ann <ann@example.org>",
+)
+
+
+def test_rfc9051_6_4_4_a_quote_within_a_name_is_found_beside_a_fold_and_beside_other_words(
+    installation: Installation,
+) -> None:
+    """ENVELOPE says Joe "X" Doe three times, Joe X Doe, and A \\ "B with c\\ at example.org."""
+
+    async def scene(engine: Engine, store: Store) -> None:
+        box = await inbox(store)
+        for name in FOLDED:
+            data = f"From: {name}\r\n\r\nx\r\n".encode()
+            await store.append(box, [NewMessage(await store.put(data), analyse(data), Flags(), 1)])
+        for indexed in (False, True):
+            while indexed and await store.fill_search():
+                pass
+            for needle, wanted in (
+                ('joe "x" doe', [1, 2, 3, 4]), ('e "X"', [1, 2, 3, 4]), ('"x" d', [1, 2, 3, 4]), ("joe x", [4]),
+                ('\\ "b', [5]), ("c\\@example", [5]), ("A \\", [5]), ('x" ann', []), ('joe"', []),
+            ):  # fmt: skip
+                assert list(await store.search(box, Contains(Field.FROM, needle), ALL)) == wanted, (needle, indexed)
 
     asyncio.run(installation.play(scene, index_from=1))
 

@@ -25,6 +25,11 @@ def field_holds(column: str, needle: str) -> Sql:
 def envelope_holds(column: str, needle: str) -> Sql:
     """The field of addresses, as an ENVELOPE has it, holds a folded needle."""
     forms = raw_forms(needle)
+    if _is_quoting(needle):
+        escaped = needle.replace("\\", "\\\\").replace('"', '\\"')
+        written = _or_shown(column, needle, forms[0], _EVENED)
+        shown = _or_shown(column, needle, forms[0], (*_PROTECTED, *_EVENED, *_UNQUOTED, *_UNESCAPED))
+        return balanced([_holds(column, escaped), written, shown], "OR", FALSE)
     if needle in forms:
         return balanced([_holds(column, form) for form in forms], "OR", FALSE)
     return _or_shown(column, needle, forms[0], (*_EVENED, *_UNQUOTED))
@@ -33,12 +38,17 @@ def envelope_holds(column: str, needle: str) -> Sql:
 def raw_forms(needle: str) -> tuple[str, ...]:
     """Texts of which one stands in every stored field of addresses that, as an ENVELOPE has it, holds a needle: the
     needle and others, which say it all, or a word of it."""
-    if '"' in needle or "\\" in needle:
-        return needle, needle.replace("\\", "\\\\").replace('"', '\\"')
+    if _is_quoting(needle):
+        return (max(_JOINT_OR_QUOTE.split(needle), key=len),)
     words = _JOINT.split(needle)
     if len(words) == 2 and "@" in needle:
         return needle, needle.replace("@", '"@')
     return (max(words, key=len),)
+
+
+def _is_quoting(needle: str) -> bool:
+    """Whether it has what a quoted string escapes."""
+    return '"' in needle or "\\" in needle
 
 
 def _holds(column: str, needle: str) -> Sql:
@@ -76,9 +86,21 @@ def differently_shown(header: str) -> str:
 _JOINT = re.compile("[ @]")
 """What stands between words, beside which a quoted string may begin or end."""
 
+_JOINT_OR_QUOTE = re.compile(r'[ @"\\]')
+
 _DIFFERENT = ("char(9)", "'  '", "'\"'")
 """What a field has that is shown otherwise."""
 
-_EVENED = (("char(9)", "' '"), *[("'  '", "' '")] * 4)  # sixteen blanks become one
+_EVENED = (("char(9)", "' '"), *[(f"'{' ' * blanks}'", "' '") for blanks in (33, 21, 7, 4, 3, 2)])
+"""Up to 14,188 blanks become one, of 998 that a line may have (RFC 5322 2.1.1)."""
 
-_UNQUOTED = (("'\" '", "' '"), ("' \"'", "' '"), ("'\"@'", "'@'"))
+_UNQUOTED = (("'\" '", "' '"), ("' \"'", "' '"), ("'\"@'", "'@'"), *[("'  '", "' '")] * 2)
+"""The last two for blanks within the quotes: three are left of "Ann " " Lee", and become one."""
+
+_BACKSLASH, _QUOTE = "char(64976)", "char(64977)"
+"""Stand for what an escape is there for while quotes that are none of the text are taken out: no text has these, which
+Unicode keeps for such uses."""
+
+_PROTECTED = ((r"'\\'", _BACKSLASH), ("'\\\"'", _QUOTE))
+
+_UNESCAPED = ((_QUOTE, "'\"'"), (_BACKSLASH, r"'\'"))

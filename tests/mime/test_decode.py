@@ -68,6 +68,11 @@ def test_raw_eight_bit_follows_the_message_charset() -> None:
     assert decode_header(raw, "koi8-r") == "Привет"
 
 
+@pytest.mark.parametrize("beside", ["utf-16", "utf-16le", "utf-32", "cp037"])
+def test_rfc5322_2_2_raw_eight_bit_beside_a_text_that_is_not_like_ascii(beside: str) -> None:
+    assert decode_header(b"caf\xe9s", beside) == "cafés"
+
+
 PARAMETERS = [
     ("rfc2231-3", ((b"URL*0", b"ftp://"), (b"URL*1", b"x")), b"url", "ftp://x"),
     ("rfc2231-4", ((b"title*", b"us-ascii'en-us'This%20is%20%2A"),), b"title", "This is *"),
@@ -110,6 +115,16 @@ LABELS = [
     ("GB2312", "gb18030"),
     ('"utf-8"', "utf-8"),
     ("windows-1251", "cp1251"),
+    ("x-cp1251", "cp1251"),
+    ("csWindows1258", "cp1258"),
+    ("windows-936", "gb18030"),
+    ("csGBK", "gb18030"),
+    ("KS_C_5601-1989", "cp949"),
+    ("x-euc-kr", "cp949"),
+    ("csEUCPkdFmtJapanese", "euc_jp"),
+    ("csWindows31J", "cp932"),
+    ("Latin-9", "iso8859-15"),
+    ("csUTF8", "utf-8"),
     ("utf-7", None),
     ("unicode-1-1-utf-7", None),
     ("idna", None),

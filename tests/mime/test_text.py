@@ -188,6 +188,11 @@ def test_preview_collapses_white_space_and_is_short() -> None:
     assert analyse(b"Content-Type: image/gif\r\n\r\nGIF").preview == ""
 
 
+def test_preview_ends_with_a_whole_character_where_it_is_cut() -> None:
+    data = b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + b" " * 3_997 + "Grüße an alle".encode()
+    assert analyse(data).preview == "Gr"
+
+
 def test_preview_takes_an_inline_part_but_no_attachment() -> None:
     data = (
         b"Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Disposition: attachment; filename=a.txt\n\nlog\n"

@@ -41,8 +41,21 @@ _LABELS = {
     "iso-8859-6-i": "iso8859-6", "unicode-1-1-utf-8": "utf-8", "x-utf-8": "utf-8", "utf8mb4": "utf-8",
     "utf-16": "utf-16", "unicode": "utf-16", "x-mac-roman": "mac-roman", "macintosh": "mac-roman",
     "x-mac-cyrillic": "mac-cyrillic", "koi8-ru": "koi8-u", "koi8r": "koi8-r", "koi": "koi8-r", "x-koi8-r": "koi8-r",
-    "ansi": "cp1252", "x-ansi": "cp1252", "win-1251": "cp1251", "windows1252": "cp1252", "iso-8859-15": "iso8859-15",
+    "ansi": "cp1252", "x-ansi": "cp1252", "windows1252": "cp1252", "iso-8859-15": "iso8859-15",
     "iso-10646-ucs-2": "utf-16-be", "ucs-2": "utf-16-be", "visual": "iso8859-8", "logical": "iso8859-8",
+    "iso88591": "cp1252", "iso-8859-6-e": "iso8859-6", "latin-9": "iso8859-15", "csisolatin9": "iso8859-15",
+    "csiso885913": "iso8859-13", "csiso885914": "iso8859-14", "csiso885915": "iso8859-15", "csiso885916": "iso8859-16",
+    "csiso88598i": "iso8859-8", "csiso88598e": "iso8859-8", "cstis620": "cp874", "cswindows874": "cp874",
+    "dos-874": "cp874", "windows-936": "gb18030", "csgb2312": "gb18030", "csgbk": "gb18030", "csgb18030": "gb18030",
+    "csbig5hkscs": "big5hkscs", "x-big5": "big5hkscs", "big5-eten": "big5hkscs", "x-euc-kr": "cp949",
+    "cseuckr": "cp949", "ks_c_5601-1989": "cp949", "ksc_5601": "cp949", "iso-ir-149": "cp949", "csksc56011987": "cp949",
+    "cswindows31j": "cp932", "x-euc-jp": "euc_jp", "eucjp-ms": "euc_jp", "cp51932": "euc_jp",
+    "cseucpkdfmtjapanese": "euc_jp", "csiso2022jp2": "iso2022_jp_2", "koi8": "koi8-r", "cskoi8u": "koi8-u",
+    "cskz1048": "kz1048", "dos-866": "cp866", "ibm00858": "cp858", "ccsid00858": "cp858", "cp00858": "cp858",
+    "pc-multilingual-850+euro": "cp858", "ibm01140": "cp1140", "mac": "mac-roman", "csmacintosh": "mac-roman",
+    "csutf8": "utf-8", "unicode11utf8": "utf-8", "unicode20utf8": "utf-8", "x-unicode20utf8": "utf-8",
+    "csutf16": "utf-16", "csunicode": "utf-16-be", "iso-10646-ucs-4": "utf-32-be", "csucs4": "utf-32-be",
+    **{f"{prefix}{page}": f"cp{page}" for prefix in ("cswindows", "x-cp", "win-") for page in range(1250, 1259)},
 }  # fmt: skip
 
 _NOT_DECLARED = frozenset({"", "ascii", "unknown-8bit", "x-unknown", "unknown", "default", "x-user-defined", "8bit"})
@@ -153,7 +166,8 @@ def decode_undeclared(data: bytes, fallback: str = "") -> str:
     except UnicodeDecodeError:
         pass
     name = codec(fallback) if fallback else None
-    if name is not None and name not in ("ascii", "utf-8"):
+    # Eight bits among ASCII are none of UTF-16, whatever the text beside them is in.
+    if name in _ASCII_COMPATIBLE and name not in ("ascii", "utf-8"):
         try:
             return data.decode(name)
         except UnicodeDecodeError:

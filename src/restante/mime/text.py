@@ -299,7 +299,10 @@ def _beginning(data: bytes, entity: Entity, fallback: str, octets: int, brief: b
             found = _first_lines(data, part, fallback)
             if found:
                 return found
-        return _collapsed(decoded(_content(data, part, stop), part.charset, fallback, brief=brief)[:_PREVIEW_SOURCE])
+        text = decoded(_content(data, part, stop), part.charset, fallback, brief=brief)
+        if stop < part.end:
+            text = text.rstrip("\ufffd")  # a character that was cut in two
+        return _collapsed(text[:_PREVIEW_SOURCE])
     source = decoded(_content(data, part, stop), part.charset, fallback, brief=brief)
     if brief and source.count("<") > BRIEF_TAGS:
         raise Lengthy

@@ -73,7 +73,7 @@ async def _what_and_where(session: ImapSession, command: Copy | Move) -> tuple[S
     spans = view.spans(command.sequence)
     place = await session.places.find(mailbox_name(command.mailbox))
     target = await place.existing(Rights.INSERT, "CREATE it first.")
-    if not command.uid and view.holds_gone(spans):
+    if _all_of(command, spans) is not None and view.holds_gone(spans):
         raise SomeAreGone("Some of the messages are no longer there.")
     return spans, place, target
 

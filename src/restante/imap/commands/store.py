@@ -175,7 +175,8 @@ def view_spans(view: View, uids: array[int]) -> Spans:
 
 
 def _reply(view: View, command: Store, spans: Spans, flagged: Flagged) -> Reply:
-    gone = not command.uid and not command.silent and view.holds_gone(spans)  # RFC 2180 4.2
+    by_number = not command.uid and not command.sequence.saved  # what is gone is saved no more (RFC 9051 6.4.4.1)
+    gone = by_number and not command.silent and view.holds_gone(spans)  # RFC 2180 4.2
     code = b""
     if len(flagged.refused):
         refused = flagged.refused if command.uid else view.numbers(flagged.refused)

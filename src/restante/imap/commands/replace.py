@@ -30,6 +30,7 @@ async def replace(session: ImapSession, command: Replace) -> Reply:
         )
     new = await new_message(session, command.message)
     appended = await session.selected_store.replace(view.mailbox.key, uid, target.key, new)
+    session.note_filed(place, target.key, appended.uids)
     session.say(b"The replacement is filed.", append_uid(appended, target))
     tell_name(session, place, target.name, command.mailbox)  # as APPEND does (RFC 8508 3.4)
     if session.dialect.qresync:

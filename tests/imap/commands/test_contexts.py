@@ -294,6 +294,31 @@ def test_rfc7162_3_2_4_items_of_messages_that_arrive_come_with_uid_and_modseq(en
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    "command", [b"APPEND INBOX {3+}\r\nabc", b"COPY 1 INBOX", b"MOVE 1 INBOX", b"REPLACE 1 INBOX {3+}\r\nabc"]
+)
+@pytest.mark.parametrize("notify", [b"NOOP", b"NOTIFY SET (selected (MessageNew MessageExpunge))"])
+def test_rfc5465_5_2_no_items_of_messages_that_the_client_has_filed_itself(command: bytes, notify: bytes) -> None:
+    async def scenario(world: World) -> None:
+        one = await inbox(world)
+        await one.ok(b"CREATE Other")
+        await one.ok(b"UID SEARCH RETURN (COUNT UPDATE (FLAGS)) ALL")
+        await one.ok(notify)
+        got = await one.ok(command)
+        assert b" ADDTO (0 5)\r\n" in got
+        assert b"FETCH" not in got
+        await world.add(b"from elsewhere")
+        got = await one.pushed(b"ADDTO") if notify != b"NOOP" else await one.ok(b"NOOP")
+        assert b" FETCH (UID 6 FLAGS (" in got
+        assert b" ADDTO (0 6)\r\n" in got
+        await one.ok(command.replace(b"INBOX", b"Other"))
+        await world.add(b"from elsewhere")
+        got = await one.pushed(b"ADDTO (0 7)") if notify != b"NOOP" else await one.ok(b"NOOP")
+        assert b" FETCH (UID 7 FLAGS (" in got
+
+    run(scenario)
+
+
 def test_rfc9586_3_no_updates_by_number_after_enable_uidonly() -> None:
     async def scenario(world: World) -> None:
         one = await inbox(world)

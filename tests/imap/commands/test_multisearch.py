@@ -58,6 +58,9 @@ CASES: dict[str, str] = {
         A> ESEARCH IN (mailboxes (nowhere folder1 "a//b" "folder%") subtree nowhere) RETURN (COUNT) ALL
         A< * ESEARCH (TAG "T" MAILBOX folder1 UIDVALIDITY <n>) UID COUNT 2
         A< T OK ...
+        A> ESEARCH IN (mailboxes (R&D folder1) subtree &AGE-) RETURN (COUNT) ALL
+        A< * ESEARCH (TAG "T" MAILBOX folder1 UIDVALIDITY <n>) UID COUNT 2
+        A< T OK ...
     """,
     "rfc7377-2.2 the selected mailbox must be there where it is meant": """
         A> ESEARCH ALL

@@ -467,6 +467,11 @@ CASES: dict[str, str] = {
         A> NOOP
         A< T OK ...
         """,
+    "rfc5465-3.1 a name that no mailbox can have is passed over": f"""
+        A> NOTIFY SET STATUS (mailboxes (R&D "a//b" INBOX) ({MESSAGES}))
+        A< * STATUS INBOX (MESSAGES <n> UIDNEXT <n> UIDVALIDITY <n>)
+        A< T OK ...
+    """,
     "rfc5465-3.1 the new list replaces the old": f"""
         A> NOTIFY SET (personal (MailboxName {MESSAGES}))
         A< T OK ...

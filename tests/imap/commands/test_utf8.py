@@ -204,6 +204,8 @@ def test_rfc9051_6_3_9_7_who_writes_a_name_in_another_form_is_told_what_it_is() 
         assert (other % "").encode() in await client.ok('APPEND "Cafe\u0301" {3+}\r\nabc'.encode())
         assert b"OLDNAME" not in await client.ok('APPEND "Caf\u00e9" {3+}\r\nabc'.encode())
         assert b"OLDNAME" not in await client.ok(b"APPEND inbox {3+}\r\nabc")
+        assert b"OLDNAME" not in await client.ok(b"REPLACE * inbox {3+}\r\nabc")
+        assert (other % "").encode() in await client.ok('REPLACE * "Cafe\u0301" {3+}\r\nabc'.encode())  # RFC 8508 3.4
         got = await client.ok('RENAME "Cafe\u0301" "Pre\u0301s"'.encode())
         assert '* LIST () "/" "Pr\u00e9s" ("OLDNAME" ("Cafe\u0301"))\r\n'.encode() in got
         got = await client.ok('DELETE "Pre\u0301s"'.encode())

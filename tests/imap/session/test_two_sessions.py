@@ -186,6 +186,44 @@ CASES: dict[str, tuple[tuple[bytes, ...], str]] = {
         B< T NO [EXPUNGEISSUED] ...
         """,
     ),
+    "rfc9051-6.4.4.1 what was saved, and is known to be gone, is saved no more": (
+        (b"SELECT INBOX",),
+        """
+        B> SEARCH RETURN (SAVE) ALL
+        B< T OK ...
+        A> STORE 2 +FLAGS.SILENT (\\Deleted)
+        A< T OK ...
+        A> EXPUNGE
+        A< * 2 EXPUNGE
+        A< T OK ...
+        B> FETCH 1 UID
+        B< * 1 FETCH (UID 1)
+        B< T OK ...
+        B> STORE $ +FLAGS (\\Flagged)
+        B< * 1 FETCH (FLAGS (\\Flagged))
+        B< * 2 FETCH (FLAGS (\\Deleted))
+        B< * 3 FETCH (FLAGS (\\Flagged))
+        B< T OK STORE completed.
+        B> COPY $ INBOX
+        B< * 2 EXPUNGE
+        B< * 4 EXISTS
+        B< * 2 RECENT
+        B< T OK [COPYUID <n> 1,3 4:5] ...
+        A> UID STORE 3 +FLAGS.SILENT (\\Deleted)
+        A< ...
+        A< T OK ...
+        A> UID EXPUNGE 3
+        A< ...
+        A< T OK ...
+        B> FETCH 1 UID
+        B< * 1 FETCH (UID 1)
+        B< T OK ...
+        B> MOVE $ INBOX
+        B< * OK [COPYUID <n> 1 6] ...
+        B< ...
+        B< T OK MOVE completed.
+        """,
+    ),
     "rfc2180-4.4 COPY and MOVE of messages that have just been removed": (
         (b"SELECT INBOX",),
         """

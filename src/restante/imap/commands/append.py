@@ -51,6 +51,7 @@ async def append(session: ImapSession, command: Append) -> Reply:
         appended = await place.store.append_by_name(place.name, new)
     else:
         appended = await place.store.append(mailbox.key, new)
+    session.note_filed(place, appended.mailbox.key, appended.uids)
     tell_name(session, place, appended.mailbox.name, command.mailbox)
     return Reply(b"APPEND completed.", append_uid(appended, mailbox))
 

@@ -129,7 +129,7 @@ async def tell_changed(session: ImapSession, view: View, delta: Delta, update: U
     """
     looked = array("I", sorted({*(uid for uid, _, _ in delta.changed), *view.unsettled}))
     view.unsettled = looked
-    arrived = set(update.arrived)
+    arrived = set(update.arrived) - view.filed
     for context in view.contexts.values():
         now, top = session.clock.now(), _top(view)
         crossing = context.crossing(now)
@@ -139,10 +139,11 @@ async def tell_changed(session: ImapSession, view: View, delta: Delta, update: U
         if crossing is not None:
             context.looked_at = now
     view.unsettled = NOTHING
+    view.filed.clear()
 
 
 async def _settle(session: ImapSession, view: View, context: Context, mine: array[int], arrived: set[int]) -> None:
-    """Search these UIDs for one context and write what became of them."""
+    """Search these UIDs for one context and write what became of them. arrived: those that others brought."""
     if len(mine):
         query = resolved(context.query, lambda sequence: _named(view, sequence), Uids(tuple(view.recent)))
         found = await session.selected_store.search(view.mailbox.key, query, tuple(compress(mine)))

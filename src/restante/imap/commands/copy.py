@@ -41,6 +41,7 @@ async def copy(session: ImapSession, command: Copy) -> Reply:
         copied = await source.copy(key, ranges, target.key, messages=all_of)
     else:
         copied = await place.store.transfer(source, key, ranges, target.key, move=False, messages=all_of)
+    session.note_filed(place, target.key, copied.target)
     return Reply(b"COPY completed.", copy_uid(copied, target))
 
 
@@ -58,6 +59,7 @@ async def move(session: ImapSession, command: Move) -> Reply:
         moved = await source.move(key, ranges, target.key, messages=all_of)
     else:
         moved = await place.store.transfer(source, key, ranges, target.key, move=True, messages=all_of)
+    session.note_filed(place, target.key, moved.target)
     code = copy_uid(moved, target)
     if code:
         session.say(b"Moved.", code)
@@ -73,7 +75,7 @@ async def _what_and_where(session: ImapSession, command: Copy | Move) -> tuple[S
     spans = view.spans(command.sequence)
     place = await session.places.find(mailbox_name(command.mailbox))
     target = await place.existing(Rights.INSERT, "CREATE it first.")
-    if not command.uid and view.holds_gone(spans):
+    if _all_of(command, spans) is not None and view.holds_gone(spans):
         raise SomeAreGone("Some of the messages are no longer there.")
     return spans, place, target
 

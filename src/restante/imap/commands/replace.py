@@ -12,6 +12,7 @@ from ...store.errors import CannotChangeMailbox
 from ..grammar.commands import Replace
 from ..session.state import Reply
 from .append import append_uid
+from .list import tell_name
 from .upload import existing, new_message, replaced
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ async def replace(session: ImapSession, command: Replace) -> Reply:
         )
     new = await new_message(session, command.message)
     appended = await session.selected_store.replace(view.mailbox.key, uid, target.key, new)
+    session.note_filed(place, target.key, appended.uids)
     session.say(b"The replacement is filed.", append_uid(appended, target))
+    tell_name(session, place, target.name, command.mailbox)  # as APPEND does (RFC 8508 3.4)
     if session.dialect.qresync:
         await session.updates.tell_done(Reply(b"REPLACE completed."))
         return Reply(b"REPLACE completed.", b"HIGHESTMODSEQ %d" % view.told_modseq)

@@ -53,6 +53,7 @@ async def store(session: ImapSession, command: Store) -> Reply:
     if not spans:
         return Reply(b"STORE completed.")
     spans, limited = limit.cut(view, spans, limit.of_commands(session.config))
+    descending = bool(limited)  # RFC 9738 3.1
     told: list[Changed] = []
     if command.silent:
         told = await session.updates.tell(may_expunge=False)  # what others did so far, or this change would cover it
@@ -69,19 +70,19 @@ async def store(session: ImapSession, command: Store) -> Reply:
     if flags.keywords and command.mode is not StoreMode.REMOVE:
         await _tell_if_full(session, view)
     if not silent:
-        await _answer(session, view, command, spans, descending=bool(limited))
+        await _answer(session, view, command, spans, descending=descending)
     elif alone and not told:
-        _tell_modseqs(session, view, flagged)
+        _tell_modseqs(session, view, flagged, descending=descending)
     else:
         # Where somebody else changed flags, too, the client cannot work out what they are now: those that it was just
         # told are from before this change, which it may have noted already (RFC 9051 6.4.6: no race is left).
         changed = view_spans(view, flagged.changed)
         known = without(changed, _spans(told)) if alone else []
-        _tell_modseqs(session, view, flagged, known)
-        await _answer(session, view, command, without(changed, known))
+        _tell_modseqs(session, view, flagged, known, descending=descending)
+        await _answer(session, view, command, without(changed, known), descending=descending)
     if silent and command.unchanged_since is not None and len(flagged.changed) < count(spans):
         left = without(_left_as_it_was(view, spans, flagged), _spans(told))
-        await _answer(session, view, command, left, descending=bool(limited))
+        await _answer(session, view, command, left, descending=descending)
     if not alone or (command.uid and len(view.gone)):
         done = _reply(view, command, spans, flagged)
         await session.updates.tell_done(done, may_expunge=command.uid, regardless=False)
@@ -143,7 +144,9 @@ def _spans(told: list[Changed]) -> Spans:
     return merged((number - 1, number) for number, *_ in told)
 
 
-def _tell_modseqs(session: ImapSession, view: View, flagged: Flagged, spans: Spans | None = None) -> None:
+def _tell_modseqs(
+    session: ImapSession, view: View, flagged: Flagged, spans: Spans | None = None, *, descending: bool
+) -> None:
     """What a CONDSTORE-aware client needs of a silent STORE (RFC 7162 3.1.3): the number of this very change, of these
     messages, or of all that it has changed.
 
@@ -157,11 +160,12 @@ def _tell_modseqs(session: ImapSession, view: View, flagged: Flagged, spans: Spa
     named = chain.from_iterable(view.uids.uids[start:stop] for start, stop in spans)
     if session.dialect.uidonly:
         line = b"* %%d UIDFETCH (MODSEQ (%d))\r\n" % flagged.modseq
-        session.write(b"".join(map(line.__mod__, named)))
-        return
-    numbers = chain.from_iterable(range(start + 1, stop + 1) for start, stop in spans)
-    line = b"* %%d FETCH (UID %%d MODSEQ (%d))\r\n" % flagged.modseq
-    session.write(b"".join(map(line.__mod__, zip(numbers, named, strict=True))))
+        lines = list(map(line.__mod__, named))
+    else:
+        numbers = chain.from_iterable(range(start + 1, stop + 1) for start, stop in spans)
+        line = b"* %%d FETCH (UID %%d MODSEQ (%d))\r\n" % flagged.modseq
+        lines = list(map(line.__mod__, zip(numbers, named, strict=True)))
+    session.write(b"".join(reversed(lines) if descending else lines))
 
 
 def view_spans(view: View, uids: array[int]) -> Spans:
@@ -175,7 +179,8 @@ def view_spans(view: View, uids: array[int]) -> Spans:
 
 
 def _reply(view: View, command: Store, spans: Spans, flagged: Flagged) -> Reply:
-    gone = not command.uid and not command.silent and view.holds_gone(spans)  # RFC 2180 4.2
+    by_number = not command.uid and not command.sequence.saved  # what is gone is saved no more (RFC 9051 6.4.4.1)
+    gone = by_number and not command.silent and view.holds_gone(spans)  # RFC 2180 4.2
     code = b""
     if len(flagged.refused):
         refused = flagged.refused if command.uid else view.numbers(flagged.refused)

@@ -19,6 +19,7 @@ from ..grammar.commands import AppendMessage, SequenceSet, Text
 from ..grammar.reader import Upload
 from ..session.places import Place
 from ..session.state import BadCommand, State
+from ..session.uidonly import NO_NUMBERS
 from . import catenate
 from .names import mailbox_name
 from .store import flags_of
@@ -63,8 +64,11 @@ async def admit(session: ImapSession, upload: Upload) -> None:
 
     Raises NoSuchMailbox (told as TRYCREATE), OverQuota, DiskFull; for REPLACE what `replaced` raises.
     """
-    if upload.replaces is not None and session.state is not State.SELECTED:
-        raise BadCommand("Select a mailbox first.")
+    if upload.replaces is not None:
+        if session.state is not State.SELECTED:
+            raise BadCommand("Select a mailbox first.")
+        if session.dialect.uidonly and not upload.replaces.uid:
+            raise BadCommand(*NO_NUMBERS)
     if upload.size <= ADMITTED:
         return
     more = upload.size

@@ -35,7 +35,7 @@ SET = re.compile(rb"[0-9*:,]+")
 INT64 = (1 << 63) - 1
 _LONGEST_FLAG = 255
 UNMATCHED = "\0"
-"""What stands for a LIST pattern that matches nothing: no name has it."""
+"""What stands for a name that no mailbox can have where such a one is passed over: a LIST pattern, one of several."""
 
 
 class Cursor:
@@ -266,13 +266,16 @@ class Cursor:
         return value
 
     def mailboxes(self) -> tuple[str, ...]:
-        """one-or-more-mailbox = mailbox / "(" mailbox *(SP mailbox) ")" (RFC 5465 8)"""
+        """one-or-more-mailbox = mailbox / "(" mailbox *(SP mailbox) ")" (RFC 5465 8)
+
+        A name of no mailbox is passed over (RFC 5465 3.1, RFC 7377 5), so one that no mailbox can have refuses nothing.
+        """
         if not self.skip(b"("):
-            return (self.mailbox(),)
-        names = [self.mailbox()]
+            return (self._pattern(self.astring()),)
+        names = [self._pattern(self.astring())]
         while not self.skip(b")"):
             self.sp()
-            names.append(self.mailbox())
+            names.append(self._pattern(self.astring()))
         return tuple(names)
 
     def list_mailbox(self) -> str:

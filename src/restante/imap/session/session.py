@@ -35,7 +35,7 @@ from .refusals import code_of, line_text, reply_to
 from .standing import Standing
 from .state import ALREADY_SAID, Answer, BadCommand, Reply, SelectedLost, State
 from .talk import FLUSH
-from .uidonly import uses_numbers
+from .uidonly import NO_NUMBERS, uses_numbers
 from .updates import Updates, always
 from .view import NOTHING
 
@@ -316,7 +316,8 @@ class ImapSession(Standing):
         self.uid_command = bool(getattr(command, "uid", False))
         if self.dialect.uidonly and uses_numbers(command):
             self.updates.say_told()
-            return Reply(b"Message numbers are not allowed once UIDONLY is enabled.", b"UIDREQUIRED", Answer.BAD)
+            text, code = NO_NUMBERS
+            return Reply(line_text(text), code, Answer.BAD)
         reply = None
         view = self.view_or_none
         if entry.updates is None and view is not None and view.untold:

@@ -11,6 +11,7 @@ RFC 9051 3; RFC 7162 3.1; RFC 8437.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -233,6 +234,15 @@ class Standing(Talk):
         if not listening:
             self.close_watch()
         self.state = State.AUTHENTICATED
+
+    def note_filed(self, place: Place, mailbox: int, uids: Iterable[int]) -> None:
+        """This session has filed messages itself: of those in its selected mailbox no items are sent where a search
+        with UPDATE asks for some (RFC 5465 5.2, 7). mailbox: the key at `place`."""
+        here, view = self.place, self.view_or_none
+        if here is None or view is None or not view.contexts:
+            return
+        if (here.store.account, view.mailbox.key) == (place.store.account, mailbox):
+            view.filed.update(uids)
 
     def notify(self, notifications: Notifications | None, told: Told) -> None:
         """What the client is told from here on; None and AS_EVER: as without NOTIFY."""

@@ -11,6 +11,9 @@ from ...query.language import Sequence
 from ..grammar.commands import Command, Select
 from .criteria import nodes
 
+NO_NUMBERS = "Message numbers are not allowed once UIDONLY is enabled.", b"UIDREQUIRED"
+"""What such a command is told, by BAD: text and response code."""
+
 WITHOUT_FORM = object()
 
 

@@ -56,8 +56,8 @@ class View:
     """One session's picture of one mailbox."""
 
     __slots__ = (
-        "contexts", "full", "gone", "held", "held_back", "keywords", "keywords_seen", "mailbox", "own", "read_only",
-        "recent", "saved", "told_modseq", "uids", "unsettled",
+        "contexts", "filed", "full", "gone", "held", "held_back", "keywords", "keywords_seen", "mailbox", "own",
+        "read_only", "recent", "saved", "told_modseq", "uids", "unsettled",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot, *, read_only: bool) -> None:
@@ -84,6 +84,8 @@ class View:
         """Searches whose client is told how their results change, by their tags (RFC 5267)."""
         self.unsettled: array[int] = NOTHING
         """UIDs that this session's own commands changed since the contexts were looked at; kept where there are any."""
+        self.filed: set[int] = set()
+        """UIDs of messages that this session's own commands brought here since then; likewise."""
         self.told_modseq = snapshot.mailbox.highest_modseq
         """Everything up to this change number has been told (RFC 7162 3.2, 6)."""
         self.held = False

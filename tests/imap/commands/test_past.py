@@ -129,6 +129,27 @@ def test_patterns_that_begin_with_backups_show_snapshots_and_mailboxes() -> None
     run(scenario)
 
 
+def test_rfc9590_3_annotations_are_listed_where_one_snapshot_is_named() -> None:
+    async def scenario(world: PastWorld) -> None:
+        await mail(world)
+        client = await world.client()
+        await world.take()
+        await world.take()
+        first, _ = await world.names()
+        got = await client.ok(b'LIST "" "Backups/%b/*" RETURN (METADATA (/private/comment))' % first)
+        told = [line for line in got.splitlines() if line.startswith(b"* METADATA ")]
+        assert told == [
+            line
+            for name in (b"INBOX", b"Work", b"Work/Now")
+            for line in (await client.ok(b'GETMETADATA "Backups/%b/%b" /private/comment' % (first, name))).splitlines()
+            if line.startswith(b"* METADATA ")
+        ]
+        assert len(told) == 3
+        assert b"METADATA" not in await client.ok(b'LIST "" "Backups/*" RETURN (METADATA (/private/comment))')
+
+    run(scenario)
+
+
 def test_two_snapshots_in_one_minute_have_two_names() -> None:
     async def scenario(world: PastWorld) -> None:
         await mail(world)

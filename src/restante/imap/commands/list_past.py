@@ -4,8 +4,9 @@
     LIST "" "Backups/2026-11-22 02:30/*"     * LIST (\\HasNoChildren) "/" "Backups/2026-11-22 02:30/INBOX" ...
 
 Only patterns that begin with `Backups/` show any of it, so that no client downloads years by LIST "" *. None of it is
-subscribed or has a special use. Answers are bounded by snapshots and mailboxes; STATUS is told where one snapshot is
-named, since of many it would mean to read them all (RFC 5819 2 lets a server leave it out). RFC 9051 6.3.9.
+subscribed or has a special use. Answers are bounded by snapshots and mailboxes; STATUS and METADATA are told where one
+snapshot is named, since of many it would mean to read them all (RFC 5819 2 and RFC 9590 3 let a server leave them out).
+RFC 9051 6.3.9.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ..grammar.response import list_match, list_matcher, list_response
 from ..grammar.response_access import myrights_response
 from ..session.places import BACKUPS
 from . import status
-from .list import MYRIGHTS, SPECIAL_USE, SUBSCRIBED, Node, attributes_of, tree
+from .list import MYRIGHTS, SPECIAL_USE, SUBSCRIBED, Metadata, Node, attributes_of, tree
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -44,10 +45,15 @@ async def tell(
             place = await session.places.past_place(past, state, INBOX)
             boxes = [(place, replace(one, name=place.shown(one.name))) for one in await place.store.mailboxes()]
             nodes = [node for node in tree(boxes, ()) if node.name.startswith(name)]
-        for node in nodes:
-            if node.name not in taken and match(node.name):
-                await _show(session, command, node, with_status=len(within) == 1)
-                await session.flush_if_full()
+        listed = [node for node in nodes if node.name not in taken and match(node.name)]
+        metadata = None
+        if command.metadata and len(within) == 1:
+            metadata = Metadata(session, command.metadata, listed, {node.name for node in listed})
+        for node in listed:
+            await _show(session, command, node, with_status=len(within) == 1)
+            if metadata is not None:
+                await metadata.write_of(node.name)
+            await session.flush_if_full()
 
 
 def _reaches(pattern: str, state: PastState) -> bool:

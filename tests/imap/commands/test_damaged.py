@@ -65,6 +65,27 @@ def test_one_damaged_message_keeps_nobody_from_the_others(items: bytes, bodies: 
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        b"NOTIFY SET (SELECTED (MessageNew (UID BODY.PEEK[]) MessageExpunge))",
+        b"UID SEARCH RETURN (UPDATE (UID BODY.PEEK[])) ALL",
+    ],
+)
+def test_a_damaged_message_that_comes_ends_no_session_that_wants_all_that_come(ask: bytes) -> None:
+    async def scenario(world: World) -> None:
+        await world.add(b"one")
+        client = await world.client(b"SELECT INBOX", ask)
+        await world.add(b"two", b"three")
+        break_message(world, 2)
+        got = await client.ok(b"NOOP") + await client.ok(b"NOOP")
+        assert re.findall(rb"\* (\d+) FETCH", got) == [b"3"]
+        assert b"three" in got
+        assert b"T NO [CORRUPTION] " in await client.do(b"FETCH 2 BODY.PEEK[]")
+
+    run(scenario)
+
+
 def test_a_large_message_whose_header_cannot_be_read_ends_no_session() -> None:
     """It is read in pieces: nothing of its response may have gone out before the first."""
 

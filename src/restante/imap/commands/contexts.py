@@ -24,8 +24,7 @@ from ..session.criteria import resolved
 from ..session.ordered import Order, Run, places
 from ..session.state import BadCommand, Reply
 from ..session.view import NOTHING, Update, View
-from .fetch_plan import unsolicited
-from .fetch_rows import send
+from .fetch_rows import send_unasked
 from .results import SearchLike
 from .store import view_spans
 
@@ -155,7 +154,7 @@ async def _settle(session: ImapSession, view: View, context: Context, mine: arra
             added = array("I", sorted(uid for _, uid in where))  # without those that are gone since they were found
         new = array("I", [uid for uid in added if uid in arrived]) if context.fetch else NOTHING
         if len(new):
-            await send(session, view, view_spans(view, new), unsolicited(session, context.fetch))
+            await send_unasked(session, view, view_spans(view, new), context.fetch)
         _write(session, view, context, runs, context.put_in(added, where))
         await session.flush_if_full()
 

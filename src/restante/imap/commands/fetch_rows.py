@@ -22,13 +22,14 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
 from ...mime.model import Trait
-from ...store.errors import UNREADABLE, StoreFault
+from ...store.errors import UNREADABLE, StoreFault, cause_of
 from ...store.interface import Shelf, Store
 from ...store.model import Column, FlagTable, Row, UidRanges
+from ..grammar.commands import FetchItem
 from ..grammar.response import joined
 from ..session.view import Spans, View, count
 from . import fetch_body
-from .fetch_plan import NARROW, WIDE, Arguments, Piece, Plan
+from .fetch_plan import NARROW, WIDE, Arguments, Piece, Plan, unsolicited
 
 if TYPE_CHECKING:
     from ..session.session import ImapSession
@@ -77,6 +78,17 @@ async def send(session: ImapSession, view: View, spans: Spans, plan: Plan, *, de
     if damaged:
         raise damaged[-1]
     return complete
+
+
+async def send_unasked(session: ImapSession, view: View, spans: Spans, items: Iterable[FetchItem]) -> None:
+    """Write these items of messages that came, as NOTIFY or a search with UPDATE has asked for them beforehand.
+
+    What cannot be read is left out: no command's answer could tell that, and a FETCH of the message will.
+    """
+    try:
+        await send(session, view, spans, unsolicited(session, items))
+    except UNREADABLE as found:
+        session.connection.log("new message not sent", reason=found.code, cause=cause_of(found))
 
 
 def _ordered(parts: Iterator[Spans], descending: bool) -> Iterable[Spans]:

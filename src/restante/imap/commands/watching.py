@@ -28,7 +28,7 @@ from ..grammar.response import list_response, metadata_changed, status_response
 from ..session.places import Place
 from ..session.state import NOTHING_TOLD, State
 from ..session.view import View
-from . import fetch_plan, fetch_rows
+from .fetch_rows import send_unasked
 from .list import Node, attributes_of, tree
 from .store import view_spans
 from .watching_counts import UNCERTAIN, Known, changed_items, first_items, known_of, take_noted
@@ -460,8 +460,7 @@ class Notifications:
             own.difference_update([number for number in own if number <= delta.mailbox.highest_modseq])
         if not len(uids):
             return
-        plan = fetch_plan.unsolicited(session, session.told.fetch)
-        await fetch_rows.send(session, view, view_spans(view, uids), plan)
+        await send_unasked(session, view, view_spans(view, uids), session.told.fetch)
 
 
 # Names ---------------------------------------------------------------------------------------------------

@@ -684,6 +684,28 @@ def test_an_address_that_no_level_may_hold() -> None:
     run(scenario)
 
 
+def test_rfc9051_5_1_an_address_is_shown_in_the_form_that_names_have() -> None:
+    """One whose letters are not composed, as some systems' keyboards give them."""
+
+    async def scenario(world: World) -> None:
+        await people(world)
+        other = await world.person("jo\u0308rg")
+        await world.engine.account(other.id).set_acl(1, "id-ann", FlagMode.ADD, Rights.LOOKUP | Rights.READ)
+        ann = await world.client(b"ENABLE IMAP4rev2", user=b"ann")
+        listed = await ann.ok(b'LIST "" "*"')
+        assert '"Other Users/j\u00f6rg@example.org/INBOX"'.encode() in listed
+        for name in ("jo\u0308rg", "j\u00f6rg"):
+            named = f'"Other Users/{name}@example.org/INBOX"'.encode()
+            assert b"* LIST (\\HasNoChildren)" in await ann.ok(b'LIST "" ' + named)
+            await ann.ok(b"SUBSCRIBE " + named)
+            subscribed = await ann.ok(b'LIST (SUBSCRIBED) "" "Other*"')
+            assert subscribed.startswith(b"* LIST (\\HasNoChildren \\Subscribed)")
+            await ann.ok(b"UNSUBSCRIBE " + named)
+            assert b"* LIST" not in await ann.ok(b'LIST (SUBSCRIBED) "" "Other*"')
+
+    run(scenario)
+
+
 def test_an_own_mailbox_below_the_others_root_stays_the_own_one() -> None:
     async def scenario(world: World) -> None:
         await people(world)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -96,8 +97,9 @@ def require(mailbox: Mailbox, needed: Rights) -> None:
 
 
 def level_of(address: str) -> str:
-    """An address as one level of a mailbox name."""
-    return _UNSAFE.sub(lambda found: f"={ord(found[0]):02X}", address)
+    """An address as one level of a mailbox name: in NFC, as commands' names come here (RFC 9051 5.1), where it may be
+    kept in another form."""
+    return _UNSAFE.sub(lambda found: f"={ord(found[0]):02X}", unicodedata.normalize("NFC", address))
 
 
 def address_of(level: str) -> str:

@@ -706,6 +706,29 @@ def test_rfc9051_5_1_an_address_is_shown_in_the_form_that_names_have() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("name", ["/".join(["a" * 100] * 9 + ["b" * 91]), "/".join(["d"] * 50)], ids=["long", "deep"])
+def test_rfc9051_6_3_9_what_list_shows_can_be_used_however_long_its_name_is(name: str) -> None:
+    """A name that its owner may just have is longer for others."""
+
+    async def scenario(world: World) -> None:
+        await people(world)
+        odd = await world.person("=" * 60)
+        store = world.engine.account(odd.id)
+        made = await store.create_mailbox(name)
+        await store.set_acl(made.key, "id-ann", FlagMode.ADD, Rights.LOOKUP | Rights.READ)
+        ann = await world.client(user=b"ann")
+        named = f'"Other Users/{"=3D" * 60}@example.org/{name}"'.encode()
+        assert b"* LIST" in await ann.ok(b'LIST "" ' + named)
+        await ann.ok(b"SELECT " + named)
+        await ann.ok(b"SUBSCRIBE " + named)
+        assert named in await ann.ok(b'LIST (SUBSCRIBED) "" "Other*"')
+        await ann.ok(b"UNSUBSCRIBE " + named)
+        assert b"* LIST" not in await ann.ok(b'LIST (SUBSCRIBED) "" "Other*"')
+        assert b"NO [CANNOT]" in await ann.do(b"CREATE " + b"c" * 1_001)
+
+    run(scenario)
+
+
 def test_an_own_mailbox_below_the_others_root_stays_the_own_one() -> None:
     async def scenario(world: World) -> None:
         await people(world)

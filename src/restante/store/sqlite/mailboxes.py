@@ -300,13 +300,14 @@ def _move(tx: Write, mailboxes: list[tuple[int, str]], above: str, name: str, li
     if any(new in taken for _, _, new in moving):
         raise MailboxExists("A mailbox below the new name exists already.")
     levels = name.split(SEPARATOR)
-    for depth in range(1, len(levels)):
-        level = SEPARATOR.join(levels[:depth])
-        if _key(tx, level) is None:
-            _insert(tx, level, None, None)
+    above_it = [SEPARATOR.join(levels[:depth]) for depth in range(1, len(levels))]
+    missing = [level for level in above_it if _key(tx, level) is None]
+    for level in missing:
+        _insert(tx, level, None, None)
     for key, old, new in moving:
         give_name(tx, key, old, new)
-    check_mailboxes(tx, limits)
+    if missing:  # a name that is changed takes no room
+        check_mailboxes(tx, limits)
 
 
 def give_name(tx: Write, key: int, old: str, new: str) -> None:

@@ -15,6 +15,7 @@ from restante.store.changes import Change
 from restante.store.interface import Store
 from restante.store.model import FlagMode, Flags, Mailbox
 from restante.store.rights import Rights, parse_rights
+from restante.store.sqlite.shared import SharedStore
 
 from ..people import people
 from ..session.support import SIMPLE, Client, World, run
@@ -326,6 +327,40 @@ def test_names_follow_the_owner_and_own_doings_are_not_told() -> None:
         await silent(ann)
         await bob.delete_mailbox(await key(bob, "Plans/Alpha"))
         assert b"NonExistent" in await ann.pushed(b"Plans/Alpha")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (b'DELETE "%bProjects/A"' % ABOVE, {b"A/old": False, b"A/new": True}),
+        (b'RENAME "%bProjects/A" "%bProjects/B"' % (ABOVE, ABOVE), {b"B/old": False, b"B/new": True}),
+    ],
+    ids=["delete", "rename"],
+)
+def test_rfc5465_5_4_what_others_do_below_a_name_that_goes_is_told(
+    command: bytes, told: dict[bytes, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the moment in which the client deletes or renames a mailbox, what is below it is not its own doing."""
+
+    async def scenario(world: World) -> None:
+        bob = await shared(world)
+        await bob.create_mailbox("Projects/A/old")
+        ann = await listener(world)
+        for name in ("delete_mailbox", "rename_mailbox"):
+            real = getattr(SharedStore, name)
+
+            async def meanwhile(store: SharedStore, *rest: Any, real: Any = real) -> None:
+                await bob.delete_mailbox(await key(bob, "Projects/A/old"))
+                await bob.create_mailbox("Projects/A/new")
+                await real(store, *rest)
+
+            monkeypatch.setattr(SharedStore, name, meanwhile)
+        got = await ann.ok(command) + await ann.ok(b"NOOP")
+        for below, there in told.items():
+            attributes = rb"\\HasNoChildren" if there else rb"\\NonExistent [^)]*"
+            assert re.search(rb'\* LIST \(%b\) "/" "%bProjects/%b"' % (attributes, ABOVE, below), got), got
 
     run(scenario)
 

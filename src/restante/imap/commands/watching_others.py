@@ -212,20 +212,23 @@ class Others:
         name = other.place.shown(mailbox.name)
         return replace(mailbox, name=name, subscribed=name in self._subscribed)
 
-    async def acted(self, place: Place, *names: str) -> None:
-        """This session has created, renamed or deleted mailboxes of these names (the account's) there: known."""
+    async def acted(self, place: Place, *, went: str | None = None, came: str | None = None) -> None:
+        """This session has created, deleted or renamed (both) a mailbox of this name (the account's) there: known.
+
+        What the client knows below a name that it renames goes along. Nothing else there is its doing: what others have
+        made or removed below it meanwhile is yet to be told.
+        """
         other = self._accounts.get(place.store.account)
         if other is None:
             return
-        mine = [place.shown(name) for name in names]
-        now = {mailbox.key: mailbox.name for mailbox in await self._listed(other)}
-        for key in other.names.keys() | now.keys():
-            involved = {other.names.get(key, ""), now.get(key, "")}
-            if any(name == one or name.startswith(one + SEPARATOR) for name in involved for one in mine):
-                if key in now:
-                    other.names[key] = now[key]
-                else:
-                    other.names.pop(key, None)
+        old, new = (None if name is None else place.shown(name) for name in (went, came))
+        names = {key: name for key, name in other.names.items() if name not in (old, new)}
+        if old is not None and new is not None:
+            below = {key: name for key, name in names.items() if name.startswith(old + SEPARATOR)}
+            names |= {key: new + name[len(old) :] for key, name in below.items()}
+        if new is not None:
+            names |= {one.key: one.name for one in await self._listed(other) if one.name == new}
+        other.names = names
 
     # What ------------------------------------------------------------------------------------------------
 

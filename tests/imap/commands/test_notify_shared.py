@@ -365,6 +365,25 @@ def test_rfc5465_5_4_what_others_do_below_a_name_that_goes_is_told(
     run(scenario)
 
 
+@pytest.mark.parametrize("before", ["", "l"])
+def test_rfc5465_5_1_unseen_is_told_of_a_mailbox_that_came_by_a_right_and_was_looked_at(before: str) -> None:
+    """How many are unseen there the client has asked by itself, as it must: a right that comes is no change."""
+
+    async def scenario(world: World) -> None:
+        bob = await shared(world, before)
+        ann = await listener(world)
+        projects = await key(bob, "Projects")
+        await bob.set_acl(projects, "id-ann", FlagMode.ADD, parse_rights("lrs"))
+        assert b"* LIST" in await ann.pushed(b'Projects"')
+        assert b"(MESSAGES 2 UNSEEN 2)" in await ann.ok(b"STATUS %b (MESSAGES UNSEEN)" % PROJECTS)
+        await world.engine.account("id-bob", "id-ann").store_flags(
+            projects, ((1, 2),), FlagMode.ADD, Flags.of(("\\Seen",))
+        )
+        assert b" UNSEEN 0" in await ann.pushed(b"* STATUS")
+
+    run(scenario)
+
+
 def test_flags_are_the_readers_own() -> None:
     async def scenario(world: World) -> None:
         bob = await shared(world)

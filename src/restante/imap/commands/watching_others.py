@@ -22,7 +22,7 @@ from ...store.interface import Watch
 from ...store.model import SEPARATOR, Mailbox
 from ..grammar.notify import MESSAGE_EVENTS, NotifyEvent
 from ..session.places import Place
-from .watching_counts import Known, known_of, take_noted
+from .watching_counts import UNCERTAIN, Known, known_of, take_noted
 
 if TYPE_CHECKING:
     from .watching import Notifications
@@ -258,11 +258,16 @@ class Others:
         other.counts = {key: one for key, one in other.counts.items() if key in there}
         changed = {mailbox.key for mailbox, _ in changes.mailboxes}
         for shown in listed:  # a right that came is no change of the mailbox
-            if shown.key in came and shown.key not in changed and self._notifications.is_another(shown):
+            if shown.key in changed:
+                continue
+            if shown.key in came and self._notifications.is_another(shown):
                 account = other.place.store.account
                 await self._notifications.tell_counts(
                     shown, self._events(shown), other.counts, by_others=True, account=account
                 )
+            elif shown.key not in other.counts and self._events(shown) & MESSAGE_EVENTS:
+                # who is told of it by LIST asks for the rest, when he likes
+                other.counts[shown.key] = replace(known_of(shown), unseen=UNCERTAIN)
         for mailbox, by_others in changes.mailboxes:
             shown = self._shown(other, mailbox)
             await self._notifications.tell_counts(

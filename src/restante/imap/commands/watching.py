@@ -462,6 +462,9 @@ class Notifications:
             return
         plan = fetch_plan.unsolicited(session, session.told.fetch)
         await fetch_rows.send(session, view, view_spans(view, uids), plan)
+        if session.dialect.qresync:  # rows were read after the delta: a MODSEQ among them may be above what it told
+            now = await session.selected_store.delta(view.mailbox.key, view.mailbox.highest_modseq)
+            view.ahead = now.mailbox.highest_modseq > view.mailbox.highest_modseq
 
 
 # Names ---------------------------------------------------------------------------------------------------

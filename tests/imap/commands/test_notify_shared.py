@@ -11,7 +11,7 @@ import pytest
 from restante.imap.commands.watching import Notifications
 from restante.imap.commands.watching_others import name_events
 from restante.imap.session.places import Place, Places
-from restante.store.changes import Change
+from restante.store.changes import AccountChanges, Change
 from restante.store.interface import Store
 from restante.store.model import FlagMode, Flags, Mailbox
 from restante.store.rights import Rights, parse_rights
@@ -380,6 +380,39 @@ def test_rfc5465_5_1_unseen_is_told_of_a_mailbox_that_came_by_a_right_and_was_lo
             projects, ((1, 2),), FlagMode.ADD, Flags.of(("\\Seen",))
         )
         assert b" UNSEEN 0" in await ann.pushed(b"* STATUS")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("how", ["delete", "rename"])
+def test_rfc5465_5_4_nothing_is_told_of_a_name_that_has_just_gone(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has changed there, and which names there are, are read one after the other."""
+
+    async def scenario(world: World) -> None:
+        bob = await shared(world)
+        await bob.create_mailbox("Projects/A")
+        ann = await listener(world)
+        real = SharedStore.changes
+
+        async def meanwhile(store: SharedStore, *rest: Any) -> AccountChanges:
+            there = await bob.mailbox("Projects/A")
+            if there is None:
+                return await real(store, *rest)
+            await world.add(b"1", mailbox="Projects/A", account="id-bob")
+            await bob.annotate(there.key, {"/shared/comment": b"x"})
+            found = await real(store, *rest)
+            await (bob.delete_mailbox(there.key) if how == "delete" else bob.rename_mailbox(there.key, "Projects/B"))
+            return found
+
+        monkeypatch.setattr(SharedStore, "changes", meanwhile)
+        await world.add(b"3", mailbox="Projects", account="id-bob")
+        got = await ann.ok(b"NOOP") + await ann.ok(b"NOOP")
+        name = b'"%bProjects/%b"' % (ABOVE, b"A" if how == "delete" else b"B")
+        assert b"* LIST " in got
+        assert b'STATUS "%bProjects/A"' % ABOVE not in got
+        assert b'METADATA "%bProjects/A"' % ABOVE not in got
+        assert (b"METADATA %b /shared/comment" % name in got) is (how == "rename")
+        assert (b"STATUS %b (MESSAGES 1 UIDNEXT 2 " % name in got) is (how == "rename"), got
 
     run(scenario)
 

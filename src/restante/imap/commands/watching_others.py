@@ -253,8 +253,8 @@ class Others:
             return False
         came = {mailbox.key for mailbox in listed}.difference(other.names)
         gone = await self._tell_names(other, listed)
-        self._tell_metadata(other, changes)
-        there = {mailbox.key for mailbox in listed}
+        there = {mailbox.key: mailbox for mailbox in listed}
+        self._tell_metadata(changes, there)
         other.counts = {key: one for key, one in other.counts.items() if key in there}
         changed = {mailbox.key for mailbox, _ in changes.mailboxes}
         for shown in listed:  # a right that came is no change of the mailbox
@@ -269,14 +269,16 @@ class Others:
                 # who is told of it by LIST asks for the rest, when he likes
                 other.counts[shown.key] = replace(known_of(shown), unseen=UNCERTAIN)
         for mailbox, by_others in changes.mailboxes:
-            shown = self._shown(other, mailbox)
+            now = there.get(mailbox.key)
+            if now is None:  # gone since its changes were read, as has just been told
+                continue
             await self._notifications.tell_counts(
-                shown,
-                self._events(shown),
+                now,
+                self._events(now),
                 other.counts,
                 by_others=by_others,
                 mixed=mixed,
-                renewed=shown.name in gone or shown.key in came,
+                renewed=now.name in gone or now.key in came,
                 account=other.place.store.account,
             )
         return True
@@ -292,10 +294,11 @@ class Others:
         await self._notifications.tell_names_of_other(events, shown, self._subscribed)
         return {event.name for event in events if event.change is Change.DELETED}
 
-    def _tell_metadata(self, other: Other, changes: AccountChanges) -> None:
-        mailboxes = {mailbox.name: self._shown(other, mailbox) for mailbox, _ in changes.mailboxes}
+    def _tell_metadata(self, changes: AccountChanges, there: Mapping[int, Mailbox]) -> None:
+        """METADATA of mailboxes that are there, under the names that they have now."""
+        mailboxes = {mailbox.name: there[mailbox.key] for mailbox, _ in changes.mailboxes if mailbox.key in there}
         self._notifications.write_entries(
-            replace(event, name=other.place.shown(event.name))
+            replace(event, name=mailboxes[event.name].name)
             for event in changes.events
             if event.name in mailboxes and NotifyEvent.MAILBOX_METADATA in self._events(mailboxes[event.name])
         )

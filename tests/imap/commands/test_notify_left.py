@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from restante.imap.commands import fetch_plan, fetch_rows
+from restante.imap.session.session import ImapSession
+from restante.imap.session.view import Spans, View
 from restante.store.model import FlagMode, Flags, Removed, UidRanges
 from restante.store.sqlite.account import SqliteStore
 from restante.store.sqlite.shared import SharedStore
@@ -154,6 +157,37 @@ def test_rfc7162_6_who_wants_to_hear_of_no_flags_takes_none_for_known(sent: byte
         assert b" MODSEQ (" in await client.pushed(b"FETCH")
         got = await client.do(sent)
         assert got.startswith(b"* OK [HIGHESTMODSEQ %d] NOTIFY withholds changes.\r\n" % known)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("flags", [b"", b" FlagChange"])
+@pytest.mark.parametrize("sent", [b"NONSENSE", b"UNSELECT", b"CLOSE", b"LOGOUT"])
+def test_rfc7162_6_what_changes_while_new_mail_is_fetched_is_not_taken_for_known(
+    sent: bytes, flags: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new message's row is read later than what changed: its MODSEQ may be above that of flags not told yet."""
+
+    async def scenario(world: World) -> None:
+        await world.add(b"1", b"2")
+        groups = b"(selected (MessageNew (UID FLAGS) MessageExpunge%b))" % flags
+        client = await world.client(b"ENABLE QRESYNC", b"SELECT INBOX", b"NOTIFY SET " + groups)
+        known = client.session.view.told_modseq
+        real = fetch_rows.send
+
+        async def meanwhile(session: ImapSession, view: View, spans: Spans, plan: fetch_plan.Plan) -> bool:
+            monkeypatch.setattr(fetch_rows, "send", real)
+            await world.store.store_flags(1, ((1, 3),), FlagMode.ADD, Flags.of(["\\Flagged"]))
+            client.connection.feed(b"t " + sent + b"\r\n")
+            return await real(session, view, spans, plan)
+
+        monkeypatch.setattr(fetch_rows, "send", meanwhile)
+        await world.add(b"3")
+        got = await client.until(lambda written: b"\r\nt " in written)
+        changed = known + 2
+        assert b"* 3 FETCH (UID 3 FLAGS (\\Flagged \\Recent) MODSEQ (%d))\r\n" % changed in got
+        told = b"* 1 FETCH (UID 1 FLAGS (\\Flagged" in got
+        assert told or b"* OK [HIGHESTMODSEQ %d] NOTIFY withholds changes.\r\n" % (known + 1) in got, got
 
     run(scenario)
 

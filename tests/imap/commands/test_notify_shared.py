@@ -11,10 +11,11 @@ import pytest
 from restante.imap.commands.watching import Notifications
 from restante.imap.commands.watching_others import name_events
 from restante.imap.session.places import Place, Places
-from restante.store.changes import Change
+from restante.store.changes import AccountChanges, Change
 from restante.store.interface import Store
 from restante.store.model import FlagMode, Flags, Mailbox
 from restante.store.rights import Rights, parse_rights
+from restante.store.sqlite.shared import SharedStore
 
 from ..people import people
 from ..session.support import SIMPLE, Client, World, run
@@ -326,6 +327,92 @@ def test_names_follow_the_owner_and_own_doings_are_not_told() -> None:
         await silent(ann)
         await bob.delete_mailbox(await key(bob, "Plans/Alpha"))
         assert b"NonExistent" in await ann.pushed(b"Plans/Alpha")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (b'DELETE "%bProjects/A"' % ABOVE, {b"A/old": False, b"A/new": True}),
+        (b'RENAME "%bProjects/A" "%bProjects/B"' % (ABOVE, ABOVE), {b"B/old": False, b"B/new": True}),
+    ],
+    ids=["delete", "rename"],
+)
+def test_rfc5465_5_4_what_others_do_below_a_name_that_goes_is_told(
+    command: bytes, told: dict[bytes, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the moment in which the client deletes or renames a mailbox, what is below it is not its own doing."""
+
+    async def scenario(world: World) -> None:
+        bob = await shared(world)
+        await bob.create_mailbox("Projects/A/old")
+        ann = await listener(world)
+        for name in ("delete_mailbox", "rename_mailbox"):
+            real = getattr(SharedStore, name)
+
+            async def meanwhile(store: SharedStore, *rest: Any, real: Any = real) -> None:
+                await bob.delete_mailbox(await key(bob, "Projects/A/old"))
+                await bob.create_mailbox("Projects/A/new")
+                await real(store, *rest)
+
+            monkeypatch.setattr(SharedStore, name, meanwhile)
+        got = await ann.ok(command) + await ann.ok(b"NOOP")
+        for below, there in told.items():
+            attributes = rb"\\HasNoChildren" if there else rb"\\NonExistent [^)]*"
+            assert re.search(rb'\* LIST \(%b\) "/" "%bProjects/%b"' % (attributes, ABOVE, below), got), got
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("before", ["", "l"])
+def test_rfc5465_5_1_unseen_is_told_of_a_mailbox_that_came_by_a_right_and_was_looked_at(before: str) -> None:
+    """How many are unseen there the client has asked by itself, as it must: a right that comes is no change."""
+
+    async def scenario(world: World) -> None:
+        bob = await shared(world, before)
+        ann = await listener(world)
+        projects = await key(bob, "Projects")
+        await bob.set_acl(projects, "id-ann", FlagMode.ADD, parse_rights("lrs"))
+        assert b"* LIST" in await ann.pushed(b'Projects"')
+        assert b"(MESSAGES 2 UNSEEN 2)" in await ann.ok(b"STATUS %b (MESSAGES UNSEEN)" % PROJECTS)
+        await world.engine.account("id-bob", "id-ann").store_flags(
+            projects, ((1, 2),), FlagMode.ADD, Flags.of(("\\Seen",))
+        )
+        assert b" UNSEEN 0" in await ann.pushed(b"* STATUS")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("how", ["delete", "rename"])
+def test_rfc5465_5_4_nothing_is_told_of_a_name_that_has_just_gone(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has changed there, and which names there are, are read one after the other."""
+
+    async def scenario(world: World) -> None:
+        bob = await shared(world)
+        await bob.create_mailbox("Projects/A")
+        ann = await listener(world)
+        real = SharedStore.changes
+
+        async def meanwhile(store: SharedStore, *rest: Any) -> AccountChanges:
+            there = await bob.mailbox("Projects/A")
+            if there is None:
+                return await real(store, *rest)
+            await world.add(b"1", mailbox="Projects/A", account="id-bob")
+            await bob.annotate(there.key, {"/shared/comment": b"x"})
+            found = await real(store, *rest)
+            await (bob.delete_mailbox(there.key) if how == "delete" else bob.rename_mailbox(there.key, "Projects/B"))
+            return found
+
+        monkeypatch.setattr(SharedStore, "changes", meanwhile)
+        await world.add(b"3", mailbox="Projects", account="id-bob")
+        got = await ann.ok(b"NOOP") + await ann.ok(b"NOOP")
+        name = b'"%bProjects/%b"' % (ABOVE, b"A" if how == "delete" else b"B")
+        assert b"* LIST " in got
+        assert b'STATUS "%bProjects/A"' % ABOVE not in got
+        assert b'METADATA "%bProjects/A"' % ABOVE not in got
+        assert (b"METADATA %b /shared/comment" % name in got) is (how == "rename")
+        assert (b"STATUS %b (MESSAGES 1 UIDNEXT 2 " % name in got) is (how == "rename"), got
 
     run(scenario)
 

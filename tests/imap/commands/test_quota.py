@@ -158,6 +158,22 @@ def test_rfc9208_4_1_3_setquota_by_whom_the_configuration_names() -> None:
     run(scenario)
 
 
+def test_who_has_more_mailboxes_than_he_may_renames_them_all_the_same() -> None:
+    """A limit that was set later: only what makes another mailbox passes it."""
+
+    async def scenario(world: World) -> None:
+        await people(world)
+        ann = await world.client(b"CREATE one", b"CREATE two", user=b"ann")
+        await world.engine.directory.update_account("id-ann", quota_mailboxes=2)
+        await ann.ok(b"RENAME one three")
+        await ann.ok(b"RENAME three two/three")
+        assert b"NO [OVERQUOTA]" in await ann.do(b"RENAME two/three four/three")
+        assert b"NO [OVERQUOTA]" in await ann.do(b"RENAME INBOX four")
+        await ann.ok(b"STATUS two/three (MESSAGES)")
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("written", ["chef@b\u00fccher.example", "Chef@XN--bcher-kva.example."])
 def test_setquota_by_whom_the_configuration_names_in_another_way(written: str) -> None:
     config = ImapTable(quota_admins=["no address", written])

@@ -239,6 +239,32 @@ CASES: dict[str, str] = {
         A< * SEARCH
         A< T OK ...
     """,
+    "rfc7162-3.1 the mod-sequence of what is gone, and not told yet, is that which it had": """
+        B> SETACL Projects ann@example.org lrs
+        B< T OK ...
+        A> SELECT "Other Users/bob@example.org/Projects"
+        A< ...
+        A< T OK ...
+        A> FETCH 1 (MODSEQ)
+        A< * OK [HIGHESTMODSEQ <n>] ...
+        A< * 1 FETCH (MODSEQ (<n:had>))
+        A< T OK ...
+        B> SELECT Projects
+        B< ...
+        B< T OK ...
+        B> STORE 1 +FLAGS.SILENT (\\Seen \\Deleted)
+        B< T OK ...
+        A> FETCH 1 (FLAGS MODSEQ)
+        A< * 1 FETCH (FLAGS (\\Deleted<any>) MODSEQ (<n:last>))
+        A< ...
+        A< T OK ...
+        B> EXPUNGE
+        B< * 1 EXPUNGE
+        B< T OK ...
+        A> FETCH 1 (FLAGS MODSEQ)
+        A< * 1 FETCH (FLAGS (\\Deleted<any>) MODSEQ (<n:last>))
+        A< T OK ...
+    """,
     "rfc6851-3.3 move needs t and e": """
         B> SETACL Projects ann@example.org lrste
         B< T OK ...
@@ -684,6 +710,51 @@ def test_an_address_that_no_level_may_hold() -> None:
         name = b'"Other Users/o=3D=2F=2A=25d@example.org/INBOX"'
         assert b'* LIST (\\HasNoChildren) "/" ' + name in await ann.ok(b'LIST "" "*"')
         assert b"READ-ONLY" in await ann.ok(b"SELECT " + name)
+
+    run(scenario)
+
+
+def test_rfc9051_5_1_an_address_is_shown_in_the_form_that_names_have() -> None:
+    """One whose letters are not composed, as some systems' keyboards give them."""
+
+    async def scenario(world: World) -> None:
+        await people(world)
+        other = await world.person("jo\u0308rg")
+        await world.engine.account(other.id).set_acl(1, "id-ann", FlagMode.ADD, Rights.LOOKUP | Rights.READ)
+        ann = await world.client(b"ENABLE IMAP4rev2", user=b"ann")
+        listed = await ann.ok(b'LIST "" "*"')
+        assert '"Other Users/j\u00f6rg@example.org/INBOX"'.encode() in listed
+        for name in ("jo\u0308rg", "j\u00f6rg"):
+            named = f'"Other Users/{name}@example.org/INBOX"'.encode()
+            assert b"* LIST (\\HasNoChildren)" in await ann.ok(b'LIST "" ' + named)
+            await ann.ok(b"SUBSCRIBE " + named)
+            subscribed = await ann.ok(b'LIST (SUBSCRIBED) "" "Other*"')
+            assert subscribed.startswith(b"* LIST (\\HasNoChildren \\Subscribed)")
+            await ann.ok(b"UNSUBSCRIBE " + named)
+            assert b"* LIST" not in await ann.ok(b'LIST (SUBSCRIBED) "" "Other*"')
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("name", ["/".join(["a" * 100] * 9 + ["b" * 91]), "/".join(["d"] * 50)], ids=["long", "deep"])
+def test_rfc9051_6_3_9_what_list_shows_can_be_used_however_long_its_name_is(name: str) -> None:
+    """A name that its owner may just have is longer for others."""
+
+    async def scenario(world: World) -> None:
+        await people(world)
+        odd = await world.person("=" * 60)
+        store = world.engine.account(odd.id)
+        made = await store.create_mailbox(name)
+        await store.set_acl(made.key, "id-ann", FlagMode.ADD, Rights.LOOKUP | Rights.READ)
+        ann = await world.client(user=b"ann")
+        named = f'"Other Users/{"=3D" * 60}@example.org/{name}"'.encode()
+        assert b"* LIST" in await ann.ok(b'LIST "" ' + named)
+        await ann.ok(b"SELECT " + named)
+        await ann.ok(b"SUBSCRIBE " + named)
+        assert named in await ann.ok(b'LIST (SUBSCRIBED) "" "Other*"')
+        await ann.ok(b"UNSUBSCRIBE " + named)
+        assert b"* LIST" not in await ann.ok(b'LIST (SUBSCRIBED) "" "Other*"')
+        assert b"NO [CANNOT]" in await ann.do(b"CREATE " + b"c" * 1_001)
 
     run(scenario)
 

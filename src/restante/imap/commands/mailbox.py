@@ -42,7 +42,7 @@ async def create(session: ImapSession, command: Create) -> Reply:
     if role is not None and not place.own:
         raise RoleTaken("A mailbox of somebody else has no special use for you.")
     made = await place.store.create_mailbox(place.name, role)
-    await _acted(session, place, place.name)
+    await _acted(session, place, came=place.name)
     if name != command.mailbox.removesuffix(SEPARATOR):
         tell_name(session, place, place.name, command.mailbox)
     return Reply(b"CREATE completed.", b"MAILBOXID (%b)" % made.id.encode("ascii"))
@@ -63,7 +63,7 @@ async def delete(session: ImapSession, command: Delete) -> Reply:
     place = await session.places.find(mailbox_name(command.mailbox))
     mailbox = await _to_delete(place)
     await place.store.delete_mailbox(mailbox.key, mailbox.name)
-    await _acted(session, place, mailbox.name)
+    await _acted(session, place, went=mailbox.name)
     here = session.place
     if here is not None and (here.store.account, session.view.mailbox.key) == (place.store.account, mailbox.key):
         session.unselected()
@@ -102,7 +102,7 @@ async def rename(session: ImapSession, command: Rename) -> Reply:
     if mailbox.name != INBOX and to.name.startswith(mailbox.name + SEPARATOR):
         raise CannotChangeMailbox("A mailbox cannot be moved into itself.")
     await place.store.rename_mailbox(mailbox.key, to.name, mailbox.name)
-    await _acted(session, place, mailbox.name, to.name)
+    await _acted(session, place, went=mailbox.name, came=to.name)
     if mailbox.name != INBOX:
         tell_name(session, to, to.name, command.mailbox)
     return Reply(b"RENAME completed.")
@@ -120,10 +120,10 @@ async def _level_renamed(session: ImapSession, place: Place, name: str, asked: s
     return True
 
 
-async def _acted(session: ImapSession, place: Place, *names: str) -> None:
+async def _acted(session: ImapSession, place: Place, *, went: str | None = None, came: str | None = None) -> None:
     """NOTIFY does not tell of what this session has done itself to names of somebody else's account."""
     if not place.own and session.notifications is not None and session.notifications.others is not None:
-        await session.notifications.others.acted(place, *names)
+        await session.notifications.others.acted(place, went=went, came=came)
 
 
 async def subscribe(session: ImapSession, command: Subscribe) -> Reply:

@@ -19,7 +19,11 @@ FORBIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories that no name may hold: controls, lone surrogates, line and paragraph separators."""
 
 LONGEST = 1_000
-"""Characters of a name."""
+"""Characters of a name of one's own."""
+
+_LONGEST_SHOWN = 2 * LONGEST
+"""Characters of any name: before somebody else's stand the prefix and his address, and what LIST shows is to be found
+by its name."""
 
 _LONGEST_SENT = 4 * LONGEST
 """Characters of what may be a name once it is composed: one letter is made of four at most. What is longer is not even
@@ -50,6 +54,6 @@ def mailbox_name(name: str) -> str:
     if len(name) > 1 and name.endswith(SEPARATOR):
         name = name[: -len(SEPARATOR)]
     allowed = plain or not any(unicodedata.category(ch) in FORBIDDEN for ch in name)
-    if not name or len(name) > LONGEST or not allowed:
+    if not name or len(name) > _LONGEST_SHOWN or not allowed:
         raise BadMailboxName("That cannot be the name of a mailbox.")
     return with_inbox(name, SEPARATOR)

@@ -461,6 +461,9 @@ class Notifications:
         if not len(uids):
             return
         await send_unasked(session, view, view_spans(view, uids), session.told.fetch)
+        if session.dialect.qresync:  # rows were read after the delta: a MODSEQ among them may be above what it told
+            now = await session.selected_store.delta(view.mailbox.key, view.mailbox.highest_modseq)
+            view.ahead = now.mailbox.highest_modseq > view.mailbox.highest_modseq
 
 
 # Names ---------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from ...store.interface import Watch
 from ...store.model import SEPARATOR, Mailbox
 from ..grammar.notify import MESSAGE_EVENTS, NotifyEvent
 from ..session.places import Place
-from .watching_counts import Known, known_of, take_noted
+from .watching_counts import UNCERTAIN, Known, known_of, take_noted
 
 if TYPE_CHECKING:
     from .watching import Notifications
@@ -212,20 +212,23 @@ class Others:
         name = other.place.shown(mailbox.name)
         return replace(mailbox, name=name, subscribed=name in self._subscribed)
 
-    async def acted(self, place: Place, *names: str) -> None:
-        """This session has created, renamed or deleted mailboxes of these names (the account's) there: known."""
+    async def acted(self, place: Place, *, went: str | None = None, came: str | None = None) -> None:
+        """This session has created, deleted or renamed (both) a mailbox of this name (the account's) there: known.
+
+        What the client knows below a name that it renames goes along. Nothing else there is its doing: what others have
+        made or removed below it meanwhile is yet to be told.
+        """
         other = self._accounts.get(place.store.account)
         if other is None:
             return
-        mine = [place.shown(name) for name in names]
-        now = {mailbox.key: mailbox.name for mailbox in await self._listed(other)}
-        for key in other.names.keys() | now.keys():
-            involved = {other.names.get(key, ""), now.get(key, "")}
-            if any(name == one or name.startswith(one + SEPARATOR) for name in involved for one in mine):
-                if key in now:
-                    other.names[key] = now[key]
-                else:
-                    other.names.pop(key, None)
+        old, new = (None if name is None else place.shown(name) for name in (went, came))
+        names = {key: name for key, name in other.names.items() if name not in (old, new)}
+        if old is not None and new is not None:
+            below = {key: name for key, name in names.items() if name.startswith(old + SEPARATOR)}
+            names |= {key: new + name[len(old) :] for key, name in below.items()}
+        if new is not None:
+            names |= {one.key: one.name for one in await self._listed(other) if one.name == new}
+        other.names = names
 
     # What ------------------------------------------------------------------------------------------------
 
@@ -250,25 +253,32 @@ class Others:
             return False
         came = {mailbox.key for mailbox in listed}.difference(other.names)
         gone = await self._tell_names(other, listed)
-        self._tell_metadata(other, changes)
-        there = {mailbox.key for mailbox in listed}
+        there = {mailbox.key: mailbox for mailbox in listed}
+        self._tell_metadata(changes, there)
         other.counts = {key: one for key, one in other.counts.items() if key in there}
         changed = {mailbox.key for mailbox, _ in changes.mailboxes}
         for shown in listed:  # a right that came is no change of the mailbox
-            if shown.key in came and shown.key not in changed and self._notifications.is_another(shown):
+            if shown.key in changed:
+                continue
+            if shown.key in came and self._notifications.is_another(shown):
                 account = other.place.store.account
                 await self._notifications.tell_counts(
                     shown, self._events(shown), other.counts, by_others=True, account=account
                 )
+            elif shown.key not in other.counts and self._events(shown) & MESSAGE_EVENTS:
+                # who is told of it by LIST asks for the rest, when he likes
+                other.counts[shown.key] = replace(known_of(shown), unseen=UNCERTAIN)
         for mailbox, by_others in changes.mailboxes:
-            shown = self._shown(other, mailbox)
+            now = there.get(mailbox.key)
+            if now is None:  # gone since its changes were read, as has just been told
+                continue
             await self._notifications.tell_counts(
-                shown,
-                self._events(shown),
+                now,
+                self._events(now),
                 other.counts,
                 by_others=by_others,
                 mixed=mixed,
-                renewed=shown.name in gone or shown.key in came,
+                renewed=now.name in gone or now.key in came,
                 account=other.place.store.account,
             )
         return True
@@ -284,10 +294,11 @@ class Others:
         await self._notifications.tell_names_of_other(events, shown, self._subscribed)
         return {event.name for event in events if event.change is Change.DELETED}
 
-    def _tell_metadata(self, other: Other, changes: AccountChanges) -> None:
-        mailboxes = {mailbox.name: self._shown(other, mailbox) for mailbox, _ in changes.mailboxes}
+    def _tell_metadata(self, changes: AccountChanges, there: Mapping[int, Mailbox]) -> None:
+        """METADATA of mailboxes that are there, under the names that they have now."""
+        mailboxes = {mailbox.name: there[mailbox.key] for mailbox, _ in changes.mailboxes if mailbox.key in there}
         self._notifications.write_entries(
-            replace(event, name=other.place.shown(event.name))
+            replace(event, name=mailboxes[event.name].name)
             for event in changes.events
             if event.name in mailboxes and NotifyEvent.MAILBOX_METADATA in self._events(mailboxes[event.name])
         )

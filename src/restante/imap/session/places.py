@@ -16,17 +16,19 @@ from __future__ import annotations
 
 import asyncio
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...errors import Refusal
 from ...inbox import with_inbox
 from ...store.directory import Account, fold_address
-from ...store.errors import NoPermission, NoSuchMailbox, cause_of
+from ...store.errors import BadMailboxName, NoPermission, NoSuchMailbox, cause_of
 from ...store.interface import Store
 from ...store.model import INBOX, SEPARATOR, Mailbox
 from ...store.past import Past, PastState, PastStore
 from ...store.rights import ALL, Rights, identifiers_of, letters
+from ..commands.names import LONGEST
 
 if TYPE_CHECKING:
     from .session import ImapSession
@@ -96,8 +98,9 @@ def require(mailbox: Mailbox, needed: Rights) -> None:
 
 
 def level_of(address: str) -> str:
-    """An address as one level of a mailbox name."""
-    return _UNSAFE.sub(lambda found: f"={ord(found[0]):02X}", address)
+    """An address as one level of a mailbox name: in NFC, as commands' names come here (RFC 9051 5.1), where it may be
+    kept in another form."""
+    return _UNSAFE.sub(lambda found: f"={ord(found[0]):02X}", unicodedata.normalize("NFC", address))
 
 
 def address_of(level: str) -> str:
@@ -115,11 +118,13 @@ class Places:
         self.prefix = session.config.other_users + SEPARATOR
 
     async def find(self, name: str, *, missing: type[Refusal] = NoSuchMailbox) -> Place:
-        """Where a name (as `mailbox_name` gives it) leads. Raises `missing` where it can lead nowhere."""
+        """Where a name (as `mailbox_name` gives it) leads. Raises BadMailboxName, `missing` where it leads nowhere."""
         session = self._session
         if session.past is not None and name.startswith(BACKUPS):
             return await self._past(session.past, name, missing)
         if not name.startswith(self.prefix) or await session.own_store.mailbox(name) is not None:
+            if len(name) > LONGEST:  # no CREATE would help (RFC 9051 6.3.12)
+                raise BadMailboxName("That cannot be the name of a mailbox.")
             return Place(session.own_store, name)
         level, _, rest = name[len(self.prefix) :].partition(SEPARATOR)
         owner = await session.engine.directory.account(address_of(level)) if rest else None

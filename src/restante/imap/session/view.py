@@ -56,8 +56,8 @@ class View:
     """One session's picture of one mailbox."""
 
     __slots__ = (
-        "contexts", "filed", "full", "gone", "held", "held_back", "keywords", "keywords_seen", "mailbox", "own",
-        "read_only", "recent", "saved", "told_modseq", "uids", "unsettled",
+        "ahead", "contexts", "filed", "full", "gone", "held", "held_back", "keywords", "keywords_seen", "mailbox",
+        "own", "read_only", "recent", "saved", "told_modseq", "uids", "unsettled",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot, *, read_only: bool) -> None:
@@ -90,6 +90,8 @@ class View:
         """Everything up to this change number has been told (RFC 7162 3.2, 6)."""
         self.held = False
         """The client was told to go no further than `told_modseq`, and nothing since (RFC 7162 6)."""
+        self.ahead = False
+        """What was told of a message may be from after the last delta: what else changed until then is not told yet."""
         self.held_back = False
         """Flags changed after `told_modseq` of which the client has said that it wants to hear nothing, and so never
         will: it stands still from then on."""
@@ -119,6 +121,7 @@ class View:
             if uid < uidnext and modseq not in own and (number := sequence(uid))
         ]
         self.own.clear()
+        self.ahead = False
         self.held_back = self.held_back or bool(changed and not tells_flags)
         if not self.untold:
             self.told_modseq = delta.mailbox.highest_modseq
@@ -127,7 +130,7 @@ class View:
     @property
     def untold(self) -> bool:
         """Something lies behind `told_modseq` that the client does not know."""
-        return bool(len(self.gone)) or self.held_back
+        return bool(len(self.gone)) or self.held_back or self.ahead
 
     @property
     def is_settled(self) -> bool:

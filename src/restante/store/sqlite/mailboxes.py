@@ -25,6 +25,8 @@ from .transaction import MAX_UID, Write
 from .values import typed
 
 LEVEL_OCTETS, NAME_OCTETS, LEVELS = 255, 1000, 50
+SUBSCRIBED_OCTETS = 2 * NAME_OCTETS
+"""Of a subscription's name: somebody else's mailbox has the way to it before its own, and that is longer and deeper."""
 EVERYTHING = ((1, 0xFFFFFFFF),)
 
 _FIELDS = """
@@ -88,15 +90,25 @@ def canonical(name: str) -> str:
 
 def checked(name: str) -> str:
     """The canonical name, if a new mailbox may have it. Raises BadMailboxName."""
-    name = canonical(unicodedata.normalize("NFC", name))
+    name = _written(name)
     levels = name.split(SEPARATOR)
-    if not all(levels):
+    if len(levels) > LEVELS or len(name.encode()) > NAME_OCTETS or any(len(x.encode()) > LEVEL_OCTETS for x in levels):
+        raise _too_long()
+    return name
+
+
+def _written(name: str) -> str:
+    """The canonical name, if nothing stands in it that no name may hold. Raises BadMailboxName."""
+    name = canonical(unicodedata.normalize("NFC", name))
+    if not all(name.split(SEPARATOR)):
         raise BadMailboxName("A mailbox name has no empty level.", "Write one '/' between two names.")
     if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
         raise BadMailboxName("A mailbox name holds no control characters.", "Choose another name.")
-    if len(levels) > LEVELS or len(name.encode()) > NAME_OCTETS or any(len(x.encode()) > LEVEL_OCTETS for x in levels):
-        raise BadMailboxName("The mailbox name is too long or too deep.", "Choose a shorter name.")
     return name
+
+
+def _too_long() -> BadMailboxName:
+    return BadMailboxName("The mailbox name is too long or too deep.", "Choose a shorter name.")
 
 
 def create(
@@ -288,13 +300,14 @@ def _move(tx: Write, mailboxes: list[tuple[int, str]], above: str, name: str, li
     if any(new in taken for _, _, new in moving):
         raise MailboxExists("A mailbox below the new name exists already.")
     levels = name.split(SEPARATOR)
-    for depth in range(1, len(levels)):
-        level = SEPARATOR.join(levels[:depth])
-        if _key(tx, level) is None:
-            _insert(tx, level, None, None)
+    above_it = [SEPARATOR.join(levels[:depth]) for depth in range(1, len(levels))]
+    missing = [level for level in above_it if _key(tx, level) is None]
+    for level in missing:
+        _insert(tx, level, None, None)
     for key, old, new in moving:
         give_name(tx, key, old, new)
-    check_mailboxes(tx, limits)
+    if missing:  # a name that is changed takes no room
+        check_mailboxes(tx, limits)
 
 
 def give_name(tx: Write, key: int, old: str, new: str) -> None:
@@ -350,7 +363,8 @@ def subscribe(tx: Write, name: str, subscribed: bool) -> None:
     if (here is not None) == subscribed:
         return
     if subscribed:
-        name = checked(name)
+        if len(_written(name).encode()) > SUBSCRIBED_OCTETS:
+            raise _too_long()
         (count,) = tx.db.execute("SELECT count(*) FROM subscription WHERE user = ?", (tx.user,)).fetchone() or (0,)
         if count >= 2 * tx.settings.mailboxes:
             raise TooManyNames("There are too many subscriptions.", "Unsubscribe from some first.")

@@ -63,10 +63,10 @@ def rows_sql(columns: tuple[Column, ...], single: bool, removed: bool, reader: b
 
 
 def _expression(column: Column, removed: bool, reader: bool) -> str:
+    if removed and column is Column.MODSEQ:  # for a reader too: what he had noted there went with the message
+        return "p.placed_modseq"
     if reader and column in READERS:
         return READERS[column]
-    if removed and column is Column.MODSEQ:
-        return "p.placed_modseq"
     return _COLUMNS[column][0]
 
 

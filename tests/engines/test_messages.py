@@ -218,7 +218,7 @@ def test_unchanged_since_refuses_what_moved_rfc7162_3_1_3(installation: Installa
         await fill(store, box, 4)
         base = (await store.snapshot(box)).mailbox.highest_modseq
         await store.store_flags(box, ((2, 2),), FlagMode.ADD, Flags.of(["\\Seen"]))
-        done = await store.store_flags(box, ALL, FlagMode.ADD, Flags.of(["\\Answered"]), unchanged_since=base)
+        done = await store.store_flags(box, ALL, FlagMode.REPLACE, Flags.of(["\\Answered"]), unchanged_since=base)
         assert (list(done.changed), list(done.refused)) == ([1, 3, 4], [2])
         none = await store.store_flags(box, ALL, FlagMode.ADD, Flags.of(["$X"]), unchanged_since=0)
         assert (none.modseq, list(none.refused)) == (0, [1, 2, 3, 4])

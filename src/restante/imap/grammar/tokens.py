@@ -271,25 +271,25 @@ class Cursor:
         A name of no mailbox is passed over (RFC 5465 3.1, RFC 7377 5), so one that no mailbox can have refuses nothing.
         """
         if not self.skip(b"("):
-            return (self._pattern(self.astring()),)
-        names = [self._pattern(self.astring())]
+            return (self._looked_for(self.astring()),)
+        names = [self._looked_for(self.astring())]
         while not self.skip(b")"):
             self.sp()
-            names.append(self._pattern(self.astring()))
+            names.append(self._looked_for(self.astring()))
         return tuple(names)
 
     def list_mailbox(self) -> str:
         """list-mailbox = 1*list-char / string; list-char = ATOM-CHAR / list-wildcards / resp-specials"""
         raw = self.string() if self.peek() in (QUOTE, LITERAL) else self.match(LIST_ATOM, "a mailbox pattern")
-        return self._pattern(raw)
+        return self._looked_for(raw)
 
     def reference(self) -> str:
         """mailbox, as LIST's and LSUB's first argument: the beginning of a pattern."""
-        return self._pattern(self.astring())
+        return self._looked_for(self.astring())
 
-    def _pattern(self, raw: bytes) -> str:
-        """A pattern that can be no mailbox's name is passed over, not refused (RFC 9051 6.3.9); UTF-8 must be valid all
-        the same (RFC 6855 3)."""
+    def _looked_for(self, raw: bytes) -> str:
+        """A pattern, or a name that is only looked for: one that no mailbox can have is passed over, not refused (RFC
+        9051 6.3.9, RFC 5465 3.1); UTF-8 must be valid all the same (RFC 6855 3)."""
         self._named_so(raw)
         try:
             return decode_mailbox(raw, self.utf8)

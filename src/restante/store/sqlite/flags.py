@@ -97,7 +97,10 @@ def change_flags(
     held: Held | None = None,
     refused: array[int] = _NONE,
 ) -> Flagged:
-    """`store_flags` by any rule that changes nothing which it has made itself (change(change(x)) == change(x))."""
+    """`store_flags` by any rule that changes nothing which it has made itself (change(change(x)) == change(x)).
+
+    refused: UIDs that were named and are none of `ranges` any more, for the answer.
+    """
     before = mailbox_by_key(tx.db, mailbox, tx.user).highest_modseq
     where = (pack(ranges), mailbox)
     changed: list[tuple[int, int, array[int]]] = []

@@ -21,6 +21,7 @@ from restante.store.sqlite.turns import Turns
 from restante.testing.memory import MemoryConnection
 
 from .support import SIMPLE, Authenticator, World, run
+from .test_progress import later, play
 
 
 def test_every_command_has_a_handler_and_every_capability_its_commands() -> None:
@@ -300,27 +301,32 @@ class Pieces(MemoryConnection):
         return super().send(data)
 
 
-def test_compressed_the_continuation_of_idle_is_a_piece_of_its_own() -> None:
+def test_compressed_the_continuation_of_idle_is_a_piece_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Thunderbird overlooks what comes in one piece with it (test_thunderbird)."""
+    monkeypatch.setattr(idle, "APART", 600.0)  # as long as what happens meanwhile may take, and the clock is moved
 
     async def scenario(world: World) -> None:
         connection = Pieces()
         client = world.connect(connection=connection)
         await client.greeting()
-        for command in (b"LOGIN user pass", b"COMPRESS DEFLATE", b"SELECT INBOX"):
+        # EXAMINE: what is told there is read on the loop, where nothing notes what is \Recent no more.
+        for command in (b"LOGIN user pass", b"COMPRESS DEFLATE", b"EXAMINE INBOX"):
             await client.ok(command)
         await world.add(b"new")
         await client.idle()
-        began = asyncio.get_running_loop().time()
         await world.add(b"another")  # a hint does not end the pause, nor does half a line
         connection.feed(b"DO")
+        await later(idle.APART / 2)
+        for _ in range(30):
+            await asyncio.sleep(0)
+        assert connection.pieces[-1] == b"+ Listening.\r\n"
+        await later(idle.APART / 2)
         await client.pushed(b"* 2 EXISTS\r\n")
-        assert asyncio.get_running_loop().time() - began > idle.APART / 2
         assert connection.pieces[-2:] == [b"+ Listening.\r\n", b"* 2 EXISTS\r\n* 2 RECENT\r\n"]
         connection.feed(b"NE\r\n")
         await client.pushed(b"OK IDLE")
 
-    run(scenario)
+    play(scenario)
 
 
 def test_many_idle_sessions_hear_of_one_change() -> None:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,10 +55,18 @@ def available() -> bool:
     return DOVECOT.exists() and POP3.exists() and os.geteuid() == 0
 
 
+_held: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port for a server that a test starts, which nobody is given until this process ends: another test's server,
+    started meanwhile or while ours is down, could have it. A server that allows it (SO_REUSEADDR) gets it all the same;
+    until one listens, who connects is refused."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    _held.append(held)
+    return int(held.getsockname()[1])
 
 
 @contextmanager

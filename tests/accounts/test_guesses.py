@@ -59,8 +59,10 @@ def test_n_workers_give_a_guesser_no_more_tries_than_one(tmp_path: Path) -> None
 CHILD = """
 import sys
 from pathlib import Path
+from restante.accounts import guesses
 from restante.accounts.guesses import GuessTable, Failures
 import os
+guesses.LOCK_TRIES = 1 << 60
 table = GuessTable(os.urandom, Path(sys.argv[1]))
 for _ in range(int(sys.argv[2])):
     with table:
@@ -71,13 +73,14 @@ for _ in range(int(sys.argv[2])):
 
 
 def test_two_processes_lose_no_count(tmp_path: Path) -> None:
+    """They wait for the lock as long as it takes: one that goes on without may cost a count, and how often it has to is
+    the machine's load (of these 4,000 more than a hundred, once)."""
     path = tmp_path / "guesses"
     children = [subprocess.Popen([sys.executable, "-c", CHILD, str(path), "2000"]) for _ in range(2)]
     assert [child.wait(60) for child in children] == [0, 0]
     there = GuessTable(os.urandom, path).failures("n", "a", 1.0)
     assert there is not None
-    # One who did not get the lock in time goes on without: that may cost a count now and then.
-    assert 3900 <= there.count <= 4000
+    assert there.count == 4000
 
 
 def _die_with_the_lock(path: Path, ready: str) -> None:

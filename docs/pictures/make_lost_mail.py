@@ -76,7 +76,7 @@ STEPS = (
     ("", ("y",), "!([yes]/no)"),
     ("", ("c",), "Open mailbox"),
     ("", ("C-u", "=INBOX"), "=INBOX"),
-    ("back", ("Enter",), "INBOX [Msgs:5 Flag:1"),
+    ("back", ("Enter",), "+INBOX [Msgs:5 Flag:1"),
 )
 
 

@@ -262,12 +262,18 @@ def test_a_server_goes_on_where_nobody_reads_its_log(tmp_path: Path) -> None:
 
 
 def test_workers_share_the_connections(tmp_path: Path) -> None:
+    """One that is given no processor for a moment falls behind, and catches up: the next ones are its."""
     with program(tmp_path) as server:
         clients = [server.connect() for _ in range(40)]
         assert all(client.line() == b"hello" for client in clients)
-        counts = sorted(len(worker.connections) for worker in server.workers())
-        assert sum(counts) == 40
-        assert counts[0] >= 10
+        alike = 0
+        while alike < 20:
+            assert len(clients) < 200, "one has many more than the other"
+            clients.append(server.connect())
+            assert clients[-1].line() == b"hello"
+            counts = sorted(len(worker.connections) for worker in server.workers())
+            assert sum(counts) == len(clients)
+            alike = alike + 1 if counts[1] - counts[0] <= 4 else 0
 
 
 def test_workers_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:

@@ -240,7 +240,8 @@ def test_a_client_in_idle_sees_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.crash
 @pytest.mark.slow
 def test_killed_at_any_instant_it_has_happened_or_not_and_run_again_it_has(tmp_path: Path) -> None:
-    """The process is killed at instants spread over the time that one takes: what is there is one of two states."""
+    """The process is killed before it begins, and at instants spread over the time that one takes: what is there is one
+    of two states."""
     program = (
         "import asyncio, sys\n"
         "from pathlib import Path\n"
@@ -251,6 +252,7 @@ def test_killed_at_any_instant_it_has_happened_or_not_and_run_again_it_has(tmp_p
         "    store = engine.account('ann1')\n"
         "    await store.mailboxes()\n"
         "    print('ready', flush=True)\n"
+        "    sys.stdin.readline()\n"
         "    await store.rewind(int(sys.argv[2]), apply=True)\n"
         "    print('done', flush=True)\n"
         "asyncio.run(main())\n"
@@ -258,10 +260,14 @@ def test_killed_at_any_instant_it_has_happened_or_not_and_run_again_it_has(tmp_p
 
     def start(at: int, now: float) -> subprocess.Popen[str]:
         words = [sys.executable, "-c", program, str(tmp_path / "data"), str(at), str(now)]
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         return process
+
+    def go(process: subprocess.Popen[str]) -> None:
+        assert process.stdin is not None
+        print("go", file=process.stdin, flush=True)
 
     async def scene() -> None:
         world = World(tmp_path)
@@ -277,11 +283,14 @@ def test_killed_at_any_instant_it_has_happened_or_not_and_run_again_it_has(tmp_p
         before = await state_of(world.ann)
         took, outcomes = 0.0, set[str]()
         for number in range(9):
-            begun = time.monotonic()
             with start(at, world.clock.now()) as process:
-                if number:  # the first one is let be: how long does it take?
+                begun = time.monotonic()
+                if number != 1:
+                    go(process)
+                if number > 1:  # the first one is let be: how long does it take?
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         process.wait(took * (number - 1) / 8)
+                if number:
                     process.kill()
                 process.wait()
             took = took or time.monotonic() - begun
@@ -298,6 +307,7 @@ def test_killed_at_any_instant_it_has_happened_or_not_and_run_again_it_has(tmp_p
             world.clock.advance(60.0)
         assert outcomes == {"nothing", "all"}
         with start(at, world.clock.now()) as process:
+            go(process)
             assert process.wait() == 0
         check(then, before, await state_of(world.ann))
         await world.engine.close()

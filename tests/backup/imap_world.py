@@ -8,6 +8,7 @@ import json
 import re
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ READING = frozenset(
 class Gate:
     """A door to an IMAP server on loopback. Only what reads passes; the first other command ends its connection and
     stands in `refused`. cut: octets of answers after which all connections break; None: never. for_good: nobody is let
-    in after that. received: octets of answers that passed. most_literals: messages to the server after which
-    all connections break for good; 0: any number."""
+    in after that. before_cut: called before they break, while nothing passes. received: octets of answers that passed.
+    most_literals: messages to the server after which all connections break for good; 0: any number."""
 
     def __init__(self, port: int, *, reading: bool = True) -> None:
         self.reading = reading
@@ -40,6 +41,7 @@ class Gate:
         self.received = 0
         self.cut: int | None = None
         self.for_good = False
+        self.before_cut: Callable[[], object] = lambda: None
         self.breaks = 0
         self.literals = 0
         self.most_literals = 0
@@ -141,10 +143,12 @@ class Gate:
             while data := server.recv(1 << 16):
                 self.received += len(data)
                 if self.cut is not None and self.received > self.cut:
-                    self.cut = None
-                    self.breaks += 1
-                    self._shut = self.for_good
-                    self._break()
+                    self.before_cut()
+                    if self.cut is not None:  # no other connection's thread was here first
+                        self.cut = None
+                        self.breaks += 1
+                        self._shut = self.for_good
+                        self._break()
                     return
                 client.sendall(data)
         except OSError:

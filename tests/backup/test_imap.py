@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import imaplib
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ from restante.errors import Refusal
 from restante.server.mirrors import configured
 from restante.server.nightly import in_process
 from restante.server.nightly_state import Order
+from restante.sync.local import LocalSide
 from restante.sync.migrate.mailbox import MailboxCopy
-from restante.sync.model import Message
+from restante.sync.model import Added, Message
 from restante.testing.server import RestanteServer
 
 from .imap_world import PASSWORD, USER, Gate, Home
@@ -194,6 +196,15 @@ def test_a_server_that_is_lost_in_the_middle(
 
     for number in range(300, 360):
         provider.put(USER, text(number, 250_000 + number))
+    filed, add = threading.Event(), LocalSide.add
+
+    async def told(self: LocalSide, name: str, messages: Sequence[Message]) -> list[Added]:
+        answers = await add(self, name, messages)
+        filed.set()
+        return answers
+
+    monkeypatch.setattr(LocalSide, "add", told)
+    gate.before_cut = lambda: filed.wait(60)  # else all may have come, and nothing of it be filed
     gate.received, gate.cut, gate.for_good = 0, 14_000_000, True
     found = home.run(*work, status=Exit.FINDINGS)
     assert found["failed"][0][0] == USER

@@ -17,7 +17,7 @@ from restante.cli.main import restante
 from restante.cli.statuses import Exit
 from restante.testing.server import RestanteServer
 
-from ..sync.dovecot_pop3 import PASSWORD, USER, available, dovecot, free_port
+from ..sync.dovecot_pop3 import PASSWORD, USER, available, dovecot
 from .test_commands import MESSAGE
 
 OTHER = MESSAGE.replace(b"Hello", b"Goodbye").replace(b"Greetings", b"Farewell")
@@ -102,12 +102,8 @@ def _restante(folder: Path) -> Iterator[int]:
 
 @contextmanager
 def _dovecot(folder: Path) -> Iterator[int]:
-    port = free_port()
-    with dovecot(
-        f"protocols = imap pop3\nservice imap-login {{\n  inet_listener imap {{\n    port = {port}\n  }}\n"
-        "  inet_listener imaps {\n    port = 0\n  }\n}\n"
-    ):
-        yield port
+    with dovecot(protocol="imap") as server:
+        yield server.port
 
 
 needs_dovecot = pytest.mark.skipif(

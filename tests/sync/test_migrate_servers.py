@@ -19,7 +19,7 @@ from restante.cli.statuses import Exit
 from restante.testing.server import RestanteServer
 from tests.clients.support import until
 
-from .dovecot_pop3 import OWNER, PASSWORD, USER, Dovecot, available, dovecot, free_port
+from .dovecot_pop3 import OWNER, PASSWORD, USER, Dovecot, available, dovecot
 
 pytestmark = pytest.mark.skipif(
     not available() or not Path("/usr/lib/dovecot/imap").exists(), reason="dovecot-imapd and dovecot-pop3d, run as root"
@@ -39,14 +39,12 @@ def text(number: int, size: int = 100) -> bytes:
 @contextmanager
 def old_home() -> Iterator[tuple[Dovecot, int]]:
     """A Dovecot with IMAP too, and its port."""
-    port = free_port()
     more = (
-        f"protocols = imap pop3\nservice imap-login {{\n  inet_listener imap {{\n    port = {port}\n  }}\n"
-        "  inet_listener imaps {\n    port = 0\n  }\n}\nnamespace inbox {\n  separator = /\n"
+        "namespace inbox {\n  separator = /\n"
         "  mailbox Gesendet {\n    special_use = \\Sent\n    auto = create\n  }\n}\n"
     )
-    with dovecot(more) as server:
-        yield server, port
+    with dovecot(more, also="imap") as server:
+        yield server, server.also
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from restante.sync.settings import CopySettings
 from restante.sync.settings import Report as Copied
 from restante.sync.state import State
 
-from .dovecot_pop3 import PASSWORD, USER, available, dovecot, free_port
+from .dovecot_pop3 import PASSWORD, USER, available, dovecot
 from .pop3_world import letter, password
 
 pytestmark = [
@@ -61,7 +61,6 @@ class Tree:
 
 
 def test_imap_and_pop3_in_turn_bring_and_send_nothing_twice(tmp_path: Path) -> None:
-    port = free_port()
     mails = [
         letter("plain"),
         letter("nul", "a\0b\0\0c\r\n"),
@@ -69,14 +68,10 @@ def test_imap_and_pop3_in_turn_bring_and_send_nothing_twice(tmp_path: Path) -> N
         letter("euro", "€\0\r\n"),
         letter("open", "a\0b"),
     ]
-    both = (
-        "protocols = imap pop3\nservice pop3-login {\n"
-        f"  inet_listener pop3 {{\n    port = {port}\n  }}\n  inet_listener pop3s {{\n    port = 0\n  }}\n}}\n"
-    )
-    with dovecot(both, "imap") as server:
+    with dovecot(protocol="imap", also="pop3") as server:
         for number, mail in enumerate(mails):
             server.deliver(f"{1_700_000_000 + number}.M1P1.host", mail)
-        first, second = (Tree(tmp_path / name, server.port, port) for name in ("imap-first", "pop3-first"))
+        first, second = (Tree(tmp_path / name, server.port, server.also) for name in ("imap-first", "pop3-first"))
         assert first.copy().two.added == len(mails)
         assert second.fetch().downloaded == len(mails)
         was = first.all(), second.all()

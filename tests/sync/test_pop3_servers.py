@@ -100,8 +100,8 @@ def test_refusals_of_a_real_server(ours: RestanteServer, tmp_path: Path) -> None
         run(told("localhost", ours.pop3s, security=Security.TLS), target, tmp_path / "b")
     with pytest.raises(SourceRefused, match="no TLS"):
         run(told("localhost", ours.pop3, security=Security.TLS), target, tmp_path / "c")
-    with pytest.raises(SourceUnavailable, match="cannot be reached"):
-        run(told("localhost", dovecot_pop3.free_port()), target, tmp_path / "d")
+    with dovecot_pop3.held_port() as nobody, pytest.raises(SourceUnavailable, match="cannot be reached"):
+        run(told("localhost", nobody), target, tmp_path / "d")
     with socket.create_connection((ours.host, ours.pop3)) as other:
         other.sendall(b"USER ann@example.org\r\nPASS secret\r\n")
         said = b""

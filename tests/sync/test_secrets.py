@@ -36,6 +36,8 @@ from restante.sync.secrets import (
     split_command,
 )
 
+from .dovecot_pop3 import held_port
+
 
 def get(secret: Secret, *, fresh: bool = False) -> str:
     return asyncio.run(secret.get(fresh=fresh))
@@ -127,14 +129,21 @@ def test_a_command_that_ends_is_not_killed_by_who_stops_waiting(monkeypatch: pyt
     assert killed == []
 
 
-def test_a_command_that_does_not_end_is_killed(tmp_path: Path) -> None:
-    pid = tmp_path / "pid"
-    secret = CommandSecret(python(f'import os, time; open("{pid}", "w").write(str(os.getpid())); time.sleep(600)'),
-                           timeout=2.0)  # fmt: skip
-    with pytest.raises(SecretUnavailable, match="still running after 2 s"):
-        get(secret)
+def test_a_command_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+    start = asyncio.create_subprocess_exec
+
+    async def noted(*words: str, **how: Any) -> asyncio.subprocess.Process:
+        process = await start(*words, **how)
+        started.append(process.pid)
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+    with pytest.raises(SecretUnavailable, match="still running after 1 s"):
+        get(CommandSecret("sleep 600", timeout=1.0))
+    (pid,) = started
     with pytest.raises(ProcessLookupError):
-        os.kill(int(pid.read_text()), 0)
+        os.kill(pid, 0)
 
 
 def test_a_talkative_command_ends() -> None:
@@ -412,10 +421,10 @@ def test_a_full_disk_is_seen_before_the_provider_is_asked(
 
 
 def test_no_network(tmp_path: Path) -> None:
-    gone = Provider()
-    gone.close()
-    with pytest.raises(ProviderUnavailable, match="cannot be reached"):
-        get(token(gone, tmp_path / "t", CLOCK))
+    with held_port() as nobody:
+        table = OAuth2Table(endpoint=f"http://127.0.0.1:{nobody}/token", client_id="c", refresh_token="r0")
+        with pytest.raises(ProviderUnavailable, match="cannot be reached"):
+            get(RefreshedToken(table, GivenSecret("r0"), tmp_path / "t", CLOCK.now))
 
 
 def test_a_kept_token_that_is_damaged_is_named(provider: Provider, tmp_path: Path) -> None:

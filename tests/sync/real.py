@@ -89,9 +89,9 @@ class Server:
         address: RemoteAddress,
         without: frozenset[str],
         renumber: Callable[[str], None] | None = None,
-        busy: Callable[[], int] = lambda: 0,
+        busy: Callable[[], int] = lambda: False,
     ) -> None:
-        """busy: how many sessions the server has not ended yet."""
+        """busy: whether, or how many, sessions the server has not ended yet."""
         self.address = address
         self.busy = busy
         self.without = without

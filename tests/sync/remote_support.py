@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -55,5 +56,16 @@ def dovecot(home: Path) -> RemoteAddress:
     """The account in that folder, by way of a tunnel."""
     # Through pipes: on a socket the program takes itself for one that inetd has started, and refuses.
     program = f"cat | HOME={home} USER={USER} {DOVECOT} -c {home}/dovecot.conf 2>>{home}/stderr | cat"
-    command = ("sh", "-c", program)
+    # The shell waits for all three, and has the lock until then.
+    command = ("sh", "-c", f"exec 9>>{home}/sessions; flock -s 9; {program}")
     return RemoteAddress("dovecot.example", 143, "none", USER, tunnel=command)
+
+
+def has_sessions(home: Path) -> bool:
+    """Whether a program of `dovecot` is still at work in that folder."""
+    with (home / "sessions").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -19,7 +19,7 @@ from restante.sync.settings import Brake, CopySettings, End
 from restante.testing.server import RestanteServer
 
 from .real import Ground, Real, Server, StoreGround, Tree, play, program_of
-from .remote_support import LEAST, PASSWORD, USER, dovecot, dovecot_home, needs_dovecot, restante
+from .remote_support import LEAST, PASSWORD, USER, dovecot, dovecot_home, has_sessions, needs_dovecot, restante
 
 pytestmark = pytest.mark.in_memory
 
@@ -75,7 +75,8 @@ def renumber_dovecot(home: Path, name: str) -> None:
 @needs_dovecot
 @pytest.mark.parametrize(("without", "kind", "seed"), cases({k: v for k, v in WITHOUT.items() if k != "no-objectid"}))
 def test_programs_with_dovecot_converge(without: str, kind: str, seed: int, home: Path, tmp_path: Path) -> None:
-    server = Server(dovecot(home), WITHOUT[without], lambda name: renumber_dovecot(home, name))
+    address = dovecot(home)
+    server = Server(address, WITHOUT[without], lambda name: renumber_dovecot(home, name), lambda: has_sessions(home))
     real = Real(tmp_path, {End.ONE: server, End.TWO: near(kind, tmp_path)}, SETTINGS)
     play(real, program_of(1000 * sorted(WITHOUT).index(without) + seed))
 

@@ -23,13 +23,14 @@ from restante.clock import SystemClock, system_random
 from restante.machine import cores
 from restante.mime.analyse import analyse
 from restante.mime.model import DEFAULT_LIMITS
-from restante.store.model import Column
+from restante.store.model import Column, ReadyMessage
 from restante.store.quota import Quota
 from restante.store.sqlite.engine import SqliteEngine
 from restante.store.sqlite.glance import glance
 from restante.sync.local import LocalSide, Opened, open_local
+from restante.sync.local.filing import Filing
 from restante.sync.local.reading import ODD
-from restante.sync.model import FlagChange, Message
+from restante.sync.model import Added, FlagChange, Message
 from restante.sync.outline import digest, ident, mark
 from restante.sync.side import Headers, MailboxUnavailable, Side, SideUnavailable
 from restante.testing.server import RestanteServer
@@ -77,8 +78,6 @@ def run(data: Path, act: Callable[[LocalSide], Awaitable[None]], **options: Any)
 
 
 class TestLocal(SideSuite):
-    PATIENCE = 5.0
-
     def make(self, folder: Path) -> Side:
         make_account(folder / "data")
         side = local(folder / "data")
@@ -511,6 +510,15 @@ def test_an_account_that_is_gone_is_told_to_who_adds(tmp_path: Path) -> None:
 def test_a_copy_given_up_ends_its_analysts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "MANY", 1)
     filings = []
+    begun, go_on, append = list[int](), asyncio.Event(), Filing._append
+
+    async def appended(self: Filing, mailbox: int, messages: list[ReadyMessage]) -> list[Added]:
+        begun.append(len(messages))
+        if len(begun) > 1:  # the copy is not over before it is given up
+            await go_on.wait()
+        return await append(self, mailbox, messages)
+
+    monkeypatch.setattr(Filing, "_append", appended)
 
     async def act(side: LocalSide) -> None:
         adding = asyncio.create_task(side.add("INBOX", [message(n) for n in range(3000)]))
@@ -522,6 +530,7 @@ def test_a_copy_given_up_ends_its_analysts(tmp_path: Path, monkeypatch: pytest.M
         assert side._filing is not None
         filings.append(side._filing)
         adding.cancel()
+        go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await adding
 
@@ -555,7 +564,7 @@ def test_only_what_others_do_ends_a_wait(tmp_path: Path) -> None:
             await other.add("Other", [message(2)])  # not asked for
             assert not waiting.done()
             await other.add("INBOX", [message(3)])
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 assert await waiting == {"INBOX"}
             await side.places()
             for change in (
@@ -567,7 +576,7 @@ def test_only_what_others_do_ends_a_wait(tmp_path: Path) -> None:
             ):
                 waiting = asyncio.create_task(side.wait(["INBOX"]))
                 await change()
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(30):
                     assert await waiting == {""}
                 await side.places()
         finally:
@@ -587,7 +596,7 @@ def test_an_account_that_is_removed_ends_a_wait(tmp_path: Path) -> None:
         await engine.delete_account(ACCOUNT)
         await engine.close()
         with pytest.raises(SideUnavailable):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await waiting
 
     run(data, act)

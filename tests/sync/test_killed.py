@@ -116,17 +116,14 @@ def test_a_process_killed_at_any_instant_and_another_run_end_as_undisturbed(
     mail = account.edits()
     mail.create("Work")
     wanted: Wanted = {"INBOX": {}, "Work": {}}
-    number = 0
-    for name in wanted:
-        for _ in range(MESSAGES):
-            number += 1
-            mail.deliver(name, octets(number, False), frozenset(), number)
-            wanted[name][number] = set()
+    number = fill(mail, wanted, 0)
     copy.look()
-    killed = 0
+    while not copy.kill(0.8):  # others had the machine at each look, and none at the work
+        copy.pace /= 2
+        number = fill(mail, wanted, number)
+    killed = 1
     while copy.kill(0.8 + 0.15 * killed) and killed < KILLS:  # each comes a little further than the one before
         killed += 1
-    assert killed
     copy.run()
     for _ in range(KILLS):
         number = edit_server(mail, wanted, number, chance)
@@ -143,6 +140,16 @@ def test_a_process_killed_at_any_instant_and_another_run_end_as_undisturbed(
             assert side == there
         assert copy.run() == "work: nothing had changed.\n"
     mail.close()
+
+
+def fill(mail: ImapEdits, wanted: Wanted, number: int) -> int:
+    """So many new messages in each mailbox."""
+    for name in wanted:
+        for _ in range(MESSAGES):
+            number += 1
+            mail.deliver(name, octets(number, False), frozenset(), number)
+            wanted[name][number] = set()
+    return number
 
 
 def edit_server(mail: ImapEdits, wanted: Wanted, number: int, chance: random.Random) -> int:

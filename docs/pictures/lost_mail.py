@@ -82,9 +82,11 @@ class World:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of a shell whose commands, `restante` among them, find all of this without being told, in UTC and English."""
+        """Of a shell whose commands, `restante` among them, find all of this without being told, in UTC and English;
+        without the size of somebody else's terminal, which who runs tests side by side hands on."""
         path = f"{self.folder}/bin:{os.environ['PATH']}"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RESTANTE", "XDG_", "LC_"))}
+        left = ("RESTANTE", "XDG_", "LC_", "COLUMNS", "LINES")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(left)}
         return kept | {
             "PATH": path, "HOME": str(self.folder / "home"), "LANG": "C.UTF-8", "TZ": "UTC",
             "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),

@@ -8,8 +8,7 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -159,14 +158,6 @@ class Gate:
                 client.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-
-
-@contextmanager
-def nobody() -> Iterator[int]:
-    """A port at which nobody answers, and which nobody else is given meanwhile."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield int(held.getsockname()[1])
 
 
 class Home:

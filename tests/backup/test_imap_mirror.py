@@ -31,10 +31,11 @@ from restante.sync.local import LocalSide, open_local
 from restante.sync.model import FlagChange, Message, Place
 from restante.testing.server import RestanteServer
 
+from ..ports import free_port
 from ..sync.dovecot_pop3 import available
 from ..sync.remote_script import Bare, Script, Session
 from ..sync.test_migrate_servers import old_home
-from .imap_world import PASSWORD, USER, Gate, Home, nobody
+from .imap_world import PASSWORD, USER, Gate, Home
 from .test_imap import text
 
 Picture = dict[str, list[tuple[bytes, int, frozenset[str]]]]
@@ -234,8 +235,7 @@ def test_a_full_disk(home: Home, provider: RestanteServer, gate: Gate) -> None:
 
 
 def test_nobody_answers(home: Home, provider: RestanteServer) -> None:
-    with nobody() as port:
-        found = home.night(port, status=Exit.FINDINGS)
+    found = home.night(free_port(), status=Exit.FINDINGS)
     assert found["failed"][0][0] == USER
 
 
@@ -403,8 +403,7 @@ def test_another_server_under_the_same_address(home: Home, provider: RestanteSer
 def test_a_mistyped_server_costs_no_mirror(home: Home, provider: RestanteServer) -> None:
     """Nobody is there, or does not let her in: nothing is downloaded again when the right one is named."""
     assert home.night(provider.imap)["imap"][0]["new"] > 0
-    with nobody() as port:
-        home.night(port, status=Exit.FINDINGS)
+    home.night(free_port(), status=Exit.FINDINGS)
     home.run(*home.login(provider.imap, "nobody@provider.example"), status=Exit.FINDINGS)
     found = home.night(provider.imap)
     assert (found["failed"], found["imap"][0]["new"]) == ([], 0)

@@ -10,7 +10,6 @@ import contextlib
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,8 @@ from pathlib import Path
 
 from restante.backup.s3_api import Api
 from restante.backup.s3_settings import Credentials, Place
+
+from ..ports import free_port
 
 ADMIN = Credentials("adminkey", "adminsecret")
 SERVER = Credentials("serverkey", "serversecret")
@@ -44,7 +45,7 @@ class Weed:
 
     def __init__(self, program: str, folder: Path) -> None:
         self.folder = folder
-        self.port, *self._ports = ports = _free_ports(8)
+        self.port, *self._ports = ports = [free_port() for _ in range(8)]
         s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc = map(str, ports)
         identities = [
             {
@@ -150,12 +151,3 @@ class Weed:
         for port in (self.port, *self._ports):  # it makes sockets there under these names, and nowhere else
             for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
                 path.unlink(missing_ok=True)
-
-
-def _free_ports(count: int) -> list[int]:
-    """All at once, so that no two are the same."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]

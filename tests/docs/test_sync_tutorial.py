@@ -24,7 +24,7 @@ from restante.sync.config import (
 )
 from restante.sync.load import parse_copies
 
-from ..sync.dovecot_pop3 import free_port
+from ..ports import free_port
 from ..sync.outbox.sink import Sink, serving
 from .pages import ROOT, blocks
 

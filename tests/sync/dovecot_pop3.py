@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.clients.support import until
+from ..clients.support import until
+from ..ports import free_port
 
 DOVECOT = Path("/usr/sbin/dovecot")
 POP3 = Path("/usr/lib/dovecot/pop3")
@@ -56,28 +57,6 @@ def available() -> bool:
     return DOVECOT.exists() and POP3.exists() and os.geteuid() == 0
 
 
-_held: list[socket.socket] = []
-
-
-def free_port() -> int:
-    """A port for a server that a test starts, which nobody is given until this process ends: another test's server,
-    started meanwhile or while ours is down, could have it. A server that allows it (SO_REUSEADDR) gets it all the same;
-    until one listens, who connects is refused."""
-    held = socket.socket()
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind(("127.0.0.1", 0))
-    _held.append(held)
-    return int(held.getsockname()[1])
-
-
-@contextmanager
-def held_port() -> Iterator[int]:
-    """A port at which nobody answers, and which nobody else is given meanwhile."""
-    with closing(socket.socket()) as holder:
-        holder.bind(("127.0.0.1", 0))
-        yield int(holder.getsockname()[1])
-
-
 @contextmanager
 def dovecot(extra: str = "", protocol: str = "pop3", also: str = "") -> Iterator[Dovecot]:
     """extra: lines of configuration. protocol: pop3 or imap. also: the other one."""
@@ -88,19 +67,21 @@ def dovecot(extra: str = "", protocol: str = "pop3", also: str = "") -> Iterator
         part.mkdir()
         shutil.chown(part, OWNER, "nogroup")
     (home / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n")
-    protocols = [protocol, also] if also else [protocol]
-    try:
-        for _ in range(3):  # another test's server may be given a port between our look and its start
-            with held_port() as first, held_port() as second:
-                ports = dict(zip(protocols, (first, second), strict=False))
-            write_configuration(home, maildir, ports, extra)
-            with running(home, ports) as process:
-                if process is not None:
-                    yield Dovecot("127.0.0.1", first, second if also else 0, maildir)
-                    return
-        raise AssertionError((home / "log").read_text())
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    ports = {name: free_port() for name in (protocol, also) if name}
+    write_configuration(home, maildir, ports, extra)
+    log = home / "log"
+    with subprocess.Popen([str(DOVECOT), "-F", "-c", str(home / "dovecot.conf")], start_new_session=True) as process:
+        try:
+            until(
+                lambda: process.poll() is not None or all(map(answers, ports.values())),
+                lambda: log.read_text() if log.exists() else "no log",
+            )
+            assert process.poll() is None, "Dovecot has not started"
+            yield Dovecot("127.0.0.1", ports[protocol], ports.get(also, 0), maildir)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def write_configuration(home: Path, maildir: Path, ports: dict[str, int], extra: str) -> None:
@@ -111,7 +92,6 @@ def write_configuration(home: Path, maildir: Path, ports: dict[str, int], extra:
     )
     (home / "dovecot.conf").write_text(
         f"base_dir = {home}/run\nlog_path = {home}/log\nprotocols = {' '.join(ports)}\nlisten = 127.0.0.1\nssl = no\n"
-        f"login_greeting = Dovecot of {home.name} ready.\n"
         "disable_plaintext_auth = no\nauth_mechanisms = plain login scram-sha-256\nfirst_valid_uid = 1\n"
         f"mail_location = maildir:{maildir}\nmail_max_userip_connections = 0\n"
         f"passdb {{\n  driver = passwd-file\n  args = {home}/users\n}}\n"
@@ -120,27 +100,7 @@ def write_configuration(home: Path, maildir: Path, ports: dict[str, int], extra:
     )
 
 
-@contextmanager
-def running(home: Path, ports: dict[str, int]) -> Iterator[subprocess.Popen[bytes] | None]:
-    """The program, once it answers at all ports; None where it ended because one was taken."""
-    log = home / "log"
-    command = [str(DOVECOT), "-F", "-c", str(home / "dovecot.conf")]
-    with subprocess.Popen(command, start_new_session=True) as process:
-        try:
-            until(
-                lambda: process.poll() is not None or all(answers(port, home.name) for port in ports.values()),
-                lambda: log.read_text() if log.exists() else "no log",
-            )
-            if process.poll() is not None:
-                assert "Address already in use" in log.read_text(), log.read_text()
-            yield process if process.poll() is None else None
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
-
-
-def answers(port: int, name: str) -> bool:
-    """Whether it is ours, and no other test's server, that answers there."""
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as probe, probe.makefile("rb") as stream:
-        return name.encode() in stream.readline()
+def answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as probe:
+        return probe.recv(3) in (b"+OK", b"* O")
     return False

@@ -36,7 +36,7 @@ from restante.sync.secrets import (
     split_command,
 )
 
-from .dovecot_pop3 import held_port
+from ..ports import free_port
 
 
 def get(secret: Secret, *, fresh: bool = False) -> str:
@@ -421,10 +421,9 @@ def test_a_full_disk_is_seen_before_the_provider_is_asked(
 
 
 def test_no_network(tmp_path: Path) -> None:
-    with held_port() as nobody:
-        table = OAuth2Table(endpoint=f"http://127.0.0.1:{nobody}/token", client_id="c", refresh_token="r0")
-        with pytest.raises(ProviderUnavailable, match="cannot be reached"):
-            get(RefreshedToken(table, GivenSecret("r0"), tmp_path / "t", CLOCK.now))
+    table = OAuth2Table(endpoint=f"http://127.0.0.1:{free_port()}/token", client_id="c", refresh_token="r0")
+    with pytest.raises(ProviderUnavailable, match="cannot be reached"):
+        get(RefreshedToken(table, GivenSecret("r0"), tmp_path / "t", CLOCK.now))
 
 
 def test_a_kept_token_that_is_damaged_is_named(provider: Provider, tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from restante.accounts.login import (
     SecretExpired,
     TooManyQuestions,
 )
+from restante.accounts.proofs import ProofTable
+from restante.clock import system_random
 from restante.config.model import AccountsTable, AuthTable, Config
 from restante.sasl.plain import plain_message
 from restante.sasl.scram import Binding
@@ -100,6 +102,23 @@ def test_a_changed_password_counts_at_once_in_every_process(tmp_path: Path) -> N
         for auth in (world.auth, other):
             assert await refused(auth.password(ANN, b"new", AFAR)) == "wrong password"
         other.close()
+
+    run(tmp_path, test)
+
+
+def test_what_one_worker_has_checked_another_does_not_check_again(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        proofs = ProofTable(system_random, 100)
+        one, other = world.another_process(proofs), world.another_process(proofs)
+        await one.password(ANN, b"secret", AFAR)
+        await other.password(ANN, b"secret", AFAR)
+        assert (one.checker.computations, other.checker.computations) == (1, 0)
+        assert await refused(other.password(ANN, b"guess", AFAR)) == "wrong password"
+        await world.admin.set_password("ann@example.org", "new")
+        for auth in (one, other):
+            assert await refused(auth.password(ANN, b"secret", AFAR)) == "wrong password"
+            await auth.password(ANN, b"new", AFAR)
+            auth.close()
 
     run(tmp_path, test)
 

@@ -13,6 +13,7 @@ from typing import cast
 from restante.accounts.admin import Admin
 from restante.accounts.authenticate import LocalAuthenticator
 from restante.accounts.login import Peer
+from restante.accounts.proofs import ProofTable
 from restante.clock import ManualClock
 from restante.config.model import AuthTable, Config
 from restante.store.directory import Directory
@@ -77,8 +78,8 @@ class World:
         self.admin = Admin(cast(Engine, self.engine), self.config, self.clock, os.urandom)
         self.auth = self.another_process()
 
-    def another_process(self) -> LocalAuthenticator:
-        """An authenticator that shares nothing but the directory."""
+    def another_process(self, proofs: ProofTable | None = None) -> LocalAuthenticator:
+        """An authenticator that shares nothing but the directory, and these proofs."""
         return LocalAuthenticator(
             self.directory,
             self.config.auth,
@@ -86,6 +87,7 @@ class World:
             os.urandom,
             lambda event, fields: self.log.append((event, fields)),
             sleep=self._sleep,
+            proofs=proofs,
         )
 
     async def _sleep(self, seconds: float) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from restante.clock import SystemClock, system_random
+from restante.config.model import Config
 from restante.server import rehearsal
 from restante.server.assemble import builder
 from restante.server.logs import make_logger
@@ -31,7 +32,9 @@ def memory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 def rehearsed() -> str:
     """Rehearse; what was logged."""
     out, clock = io.StringIO(), SystemClock()
-    rehearsal.rehearse(builder(system_random), clock, system_random, make_logger("debug", "plain", clock, out))
+    rehearsal.rehearse(
+        builder(Config(), system_random), clock, system_random, make_logger("debug", "plain", clock, out)
+    )
     return out.getvalue()
 
 

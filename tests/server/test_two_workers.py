@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import select
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,18 @@ def test_the_same_wrong_password_at_another_worker_is_no_second_guess(tmp_path: 
         assert server.failures("ann@example.org") == 1
         clients[0].ask(b"a LOGIN ann@example.org other")
         assert server.failures("ann@example.org") == 2
+
+
+def test_a_password_that_one_worker_has_checked_is_known_to_the_other(tmp_path: Path) -> None:
+    """What it was checked against is spoilt meanwhile, so it cannot be checked again."""
+    with two_workers(tmp_path) as server:
+        one, other = server.one_at_each("imap")
+        assert one.ask(b"a LOGIN ann@example.org secret").startswith(b"a OK")
+        with closing(sqlite3.connect(server.data / "directory.db")) as db, db:
+            db.execute("UPDATE credential SET hash = substr(hash, 1, length(hash) - 4) || 'AAAA'")
+        assert other.ask(b"a LOGIN ann@example.org secret").startswith(b"a OK")
+        another, _ = server.connect("imap")
+        assert another.ask(b"a LOGIN bob@example.org secret").startswith(b"a NO [AUTHENTICATIONFAILED]")
 
 
 @pytest.mark.parametrize("command", [("disable",), ("remove", "--yes")], ids=lambda words: words[0])

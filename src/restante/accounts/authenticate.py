@@ -37,7 +37,7 @@ from .login import (
     TooManyQuestions,
 )
 from .passwords import PasswordChecker, is_app_password, is_outdated
-from .proofs import ProofCache
+from .proofs import ProofCache, ProofTable
 from .throttle import Pair, Throttle
 
 Log = Callable[[str, Mapping[str, object]], None]
@@ -65,7 +65,8 @@ class LocalAuthenticator:
     """Implements `accounts.login.Authenticator`. One a process; `close` it at the end.
 
     sleep: how the guesser's delay passes; tests give their own. guesses: the table that all workers share, closed
-    with this; secret: random octets that they share, so that a wrong password repeated at another worker is known.
+    with this; secret: random octets that they share, so that a wrong password repeated at another worker is known;
+    proofs: the table that they share of right ones.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class LocalAuthenticator:
         sleep: Sleep = asyncio.sleep,
         guesses: GuessTable | None = None,
         secret: bytes = b"",
+        proofs: ProofTable | None = None,
     ) -> None:
         self.checker = PasswordChecker(table, random)
         self._directory = directory
@@ -89,7 +91,7 @@ class LocalAuthenticator:
         self._sleep = sleep
         self._key = secret or random(32)
         self._throttle = Throttle(clock, table.delay_first, table.delay_most, guesses or GuessTable(random))
-        self._proofs = ProofCache(clock, random, table.cache, table.cache_time)
+        self._proofs = ProofCache(clock, proofs or ProofTable(random, table.cache), table.cache_time)
 
     def close(self) -> None:
         """Let the checking thread and the table of guesses go."""

@@ -79,7 +79,7 @@ class AuthTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     argon2_memory: Annotated[int, Doc("Argon2id memory.", "size")] = 19 << 20
     argon2_time: Annotated[int, Doc("Argon2id passes.")] = 2
     queue: Annotated[int, Doc("Password checks that may wait; more are told to come back.")] = 128
-    cache: Annotated[int, Doc("Proofs remembered a process.")] = 10_000
+    cache: Annotated[int, Doc("Proofs remembered, by all processes together.")] = 10_000
     cache_time: Annotated[float, Doc("How long a proof is remembered.", "duration")] = 3600.0
     delay_first: Annotated[float, Doc("Delay after the first wrong password; doubles with each.", "duration")] = 0.5
     delay_most: Annotated[float, Doc("The longest such delay.", "duration")] = 15.0

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from .. import __version__
 from ..accounts.authenticate import LocalAuthenticator, Log
 from ..accounts.guesses import GuessTable
+from ..accounts.proofs import ProofTable
 from ..clock import Clock, Random
 from ..config.limits import mime_limits
 from ..config.model import Config
@@ -34,12 +35,22 @@ if TYPE_CHECKING:
     from .past import PastOverSocket
 
 
-def builder(random: Random) -> Build:
-    """`build` for all workers of a server, with a secret that they share: called before the fork."""
-    return partial(build, secret=random(32))
+def builder(config: Config, random: Random) -> Build:
+    """`build` for all workers of a server, with a secret and proofs of passwords that they share: called before the
+    fork."""
+    return partial(build, secret=random(32), proofs=ProofTable(random, config.auth.cache))
 
 
-def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger, *, secret: bytes = b"") -> Assembly:
+def build(
+    config: Config,
+    data: Path,
+    clock: Clock,
+    random: Random,
+    log: Logger,
+    *,
+    secret: bytes = b"",
+    proofs: ProofTable | None = None,
+) -> Assembly:
     """Everything that one worker serves with. Called inside its running loop. Raises Refusal (StoreRefusal)."""
     engine = open_engine(config, data, clock, random, index_after=INDEX_AFTER)
     bounds = mime_limits(config.limits)
@@ -51,6 +62,7 @@ def build(config: Config, data: Path, clock: Clock, random: Random, log: Logger,
         _login_log(log),
         guesses=_guesses(data, random, log),
         secret=secret,
+        proofs=proofs,
     )
     delivery = StoreDelivery(engine, config.delivery, config.accounts, clock=clock, limits=bounds)
     logins = _login_times(config, data, log)

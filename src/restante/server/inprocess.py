@@ -91,7 +91,7 @@ class InProcessServer:
         }
 
     async def _begin(self, around: Surroundings) -> None:
-        self._worker = Worker(around, self._build or _all_rooms(self._random))
+        self._worker = Worker(around, self._build or _all_rooms(self._config, self._random))
         await self._worker.start(self._bound)
 
     def call(self, work: Callable[[], Awaitable[T]], timeout: float = 60.0) -> T:
@@ -132,7 +132,7 @@ class InProcessServer:
         leave_run_directory(self._data)
 
 
-def _all_rooms(random: Random) -> Build:
+def _all_rooms(config: Config, random: Random) -> Build:
     from .assemble import builder  # late: tests of the server alone need no other room
 
-    return builder(random)
+    return builder(config, random)

@@ -103,7 +103,7 @@ def serve(
                 config_file=config_file,
             )
             if build is None:
-                build = _all_rooms(random)
+                build = _all_rooms(config, random)
                 rehearse(build, the_clock, random, log)
             supervisor = Supervisor(around, bound, count, build)
             return supervisor.run(lambda accounts: _announce(stdout, bound, data, demo, accounts))
@@ -189,10 +189,10 @@ def _lives(pid: int) -> bool:
         return True  # somebody else's, or no Linux; or a number that no process has: the file is damaged
 
 
-def _all_rooms(random: Random) -> Build:
+def _all_rooms(config: Config, random: Random) -> Build:
     from .assemble import builder  # late: a test of the server alone needs no other room
 
-    return builder(random)
+    return builder(config, random)
 
 
 def _announce(out: TextIO, bound: Sequence[Bound], data: Path, demo: Demo | None, accounts: bool) -> None:

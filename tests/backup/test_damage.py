@@ -17,7 +17,8 @@ import msgspec
 import pytest
 
 from restante.backup.choose import snapshot_of
-from restante.backup.errors import AppendOnly, Corrupt, LocationFailed, NoRepository
+from restante.backup.crypto import file_name
+from restante.backup.errors import AppendOnly, Corrupt, LocationFailed, NewerFormat, NoRepository
 from restante.backup.folder import Folder
 from restante.backup.index import Spot
 from restante.backup.look import LOOK, Looking
@@ -130,6 +131,40 @@ def test_a_flipped_bit_anywhere_is_found_and_touches_what_is_named(
                 shutil.rmtree(target, ignore_errors=True)
         path.write_bytes(whole)
     assert checked(world).right, "all is as it was"
+
+
+def test_a_flipped_bit_in_what_tells_a_files_version_is_damage_too(
+    pristine: tuple[World, Path], tmp_path: Path
+) -> None:
+    """No newer program has written it: its name is made of other octets."""
+    world, root = copied(pristine, tmp_path)
+    tried = set()
+    for number, name in enumerate(each for each in files(root) if "." not in each and not each.startswith("read/")):
+        path = root / name
+        whole = path.read_bytes()
+        path.write_bytes(whole[:7] + bytes([whole[7] ^ 2]) + whole[8:])
+        found = checked(world)
+        assert name in {each.name for each in found.damages}
+        touched = {(each.mailbox, each.uid) for each in found.touched if each.address == "ann@example.com"}
+        if name.startswith("mail/"):
+            assert found.touched
+        else:
+            assert all(each.spare for each in found.damages)
+            assert not found.touched
+        if all(each.address == "ann@example.com" for each in found.touched):
+            restorable(world, tmp_path / str(number), touched)
+        tried.add(name.split("/")[0])
+        path.write_bytes(whole)
+    assert tried >= {"keys", "mail", "meta", "index", "snapshots", "twin", "written"}
+    assert checked(world).right
+    for folder in ("mail", "meta", "snapshots"):
+        path = next(each for each in sorted((root / folder).rglob("*")) if each.is_file())
+        newer = path.read_bytes()[:7] + b"9" + path.read_bytes()[8:]
+        other = path.with_name(path.name.replace(file_name(path.read_bytes()), file_name(newer)))
+        other.write_bytes(newer)
+        with pytest.raises(NewerFormat):  # which we do not know
+            checked(world)
+        other.unlink()
 
 
 def test_a_damaged_list_of_what_was_read_is_found_and_made_anew(pristine: tuple[World, Path], tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from threading import RLock
 
 from . import names, pack
-from .crypto import VERIFY, Secrets
-from .errors import Corrupt
+from .crypto import VERIFY, Secrets, file_name
+from .errors import Corrupt, NewerFormat
 from .index import Pack, Spot
 from .location import Location
 from .sealed import FileKind, head_octets
@@ -26,6 +26,21 @@ READERS = 1_000
 
 def pack_kind(mail: bool) -> FileKind:
     return FileKind.MAIL if mail else FileKind.META
+
+
+def reader_of(location: Location, secrets: Secrets, name: str, mail: bool) -> pack.Reader:
+    """What opens the parts of a pack that lies there.
+
+    Raises Missing, NeedsPrivateKey, Corrupt; NewerFormat where its octets are those that its name is made of: else a
+    bit has flipped in its head.
+    """
+    kind = pack_kind(mail)
+    try:
+        return pack.Reader(secrets, kind, location.get(name, 0, head_octets(secrets, kind)))
+    except NewerFormat as error:
+        if file_name(location.get(name)) == names.sha_of(name):
+            raise
+        raise Corrupt(f"{name} is not what was written.", VERIFY, name=name) from error
 
 
 class Blocks:
@@ -77,7 +92,7 @@ class Blocks:
         start = head_octets(self._secrets, pack_kind(where.mail))
         block = where.block(number)
         try:
-            reader = self._reader(name, where, start)
+            reader = self._reader(name, where)
             return reader.block(number, self._location.get(name, where.offset(number, start), block.size), block.raw)
         except Corrupt as error:
             with self._lock:
@@ -85,12 +100,12 @@ class Blocks:
             text = error.text if name in error.text else f"{name}: {error.text}"
             raise type(error)(text, error.remedy, name=name) from error
 
-    def _reader(self, name: str, where: Pack, start: int) -> pack.Reader:
+    def _reader(self, name: str, where: Pack) -> pack.Reader:
         """What opens a pack's blocks: its head is asked for once, not with each block. Raises Missing, Corrupt."""
         with self._lock:
             reader = self._readers.get(name)
         if reader is None:
-            reader = pack.Reader(self._secrets, pack_kind(where.mail), self._location.get(name, 0, start))
+            reader = reader_of(self._location, self._secrets, name, where.mail)
             with self._lock:
                 while len(self._readers) >= READERS:
                     self._readers.pop(next(iter(self._readers)))
@@ -110,7 +125,7 @@ class Blocks:
         name, start = names.pack(where.name, where.mail), head_octets(self._secrets, pack_kind(where.mail))
         at = where.offset(first, start)
         try:
-            reader = self._reader(name, where, start)
+            reader = self._reader(name, where)
             octets = memoryview(self._location.get(name, at, where.offset(last + 1, start) - at))
         except Corrupt:
             return found

@@ -15,12 +15,12 @@ import msgspec
 
 from ..clock import Random
 from . import names, pack, sealed
-from .blocks import pack_kind
+from .blocks import reader_of
 from .crypto import VERIFY, Secrets, file_name
 from .errors import UNREADABLE, Corrupt, Missing, NeedsPrivateKey
 from .index import Index, Pack, Part, pack_of
 from .location import Location
-from .sealed import DRAWN_OCTETS, FileKind, head_octets
+from .sealed import DRAWN_OCTETS, FileKind
 
 if TYPE_CHECKING:
     from .notes import Notes
@@ -229,8 +229,7 @@ class Indexed:
 
     def _table_of(self, name: str, size: int) -> tuple[Pack, pack.Table]:
         mail = name.startswith(names.MAIL)
-        head = head_octets(self.secrets, pack_kind(mail))
-        reader = pack.Reader(self.secrets, pack_kind(mail), self.location.get(name, 0, head))
+        reader = reader_of(self.location, self.secrets, name, mail)
         try:
             footer_at = size - pack.FOOTER_OCTETS
             length = reader.table_size(self.location.get(name, footer_at, pack.FOOTER_OCTETS))

@@ -18,7 +18,7 @@ from ..machine import cores
 from . import keys, names, pack, sealed
 from .blocks import pack_kind
 from .crypto import ID_OCTETS, file_name
-from .errors import UNREADABLE, AppendOnly, Corrupt, LocationFailed, Missing
+from .errors import UNREADABLE, AppendOnly, Corrupt, LocationFailed, Missing, NewerFormat
 from .index import Pack, pack_of
 from .mend import SMALL, mend, twin_of
 from .objects import Kind
@@ -216,7 +216,7 @@ def _sealed(repository: Repository, name: str, bad: _Bad) -> None:
         _closed(repository, name, pack_kind(folder == names.MAIL))
         return
     sha, mail = names.sha_of(name) or "", folder == names.MAIL
-    errors = []
+    errors: list[Corrupt] = []
     try:
         data = repository.location.get(name)
     except Missing:
@@ -229,11 +229,14 @@ def _sealed(repository: Repository, name: str, bad: _Bad) -> None:
     try:
         _, table, _ = pack.read_whole(repository.secrets, pack_kind(mail), data)
         known, entries = pack_of(sha, mail, len(data), table), table.entries
-    except Corrupt as error:
-        errors.append(error)
+    except (Corrupt, NewerFormat) as error:
+        if isinstance(error, Corrupt):
+            errors.append(error)
+        elif not errors:  # its octets are those that were written: by a newer Restante
+            raise
         found = repository.index.packs.get(sha)  # which may say of a pack what its own table does not any more
         if found is None:
-            raise error from None
+            raise errors[-1] from None
         known = found
         entries = tuple(
             pack.Entry(id, spot.block, spot.offset, spot.length, spot.kind)
@@ -287,8 +290,8 @@ def _blocks(
         try:
             reader = pack.Reader(repository.secrets, pack_kind(known.mail), data[:head])
             octets = reader.block(number, data[at : at + block.size], block.raw)
-        except Corrupt as error:
-            errors.append(error)
+        except (Corrupt, NewerFormat) as error:
+            errors.append(error if isinstance(error, Corrupt) else Corrupt(error.text))
             bad.add(known.name, [entry.id for entry in here])
             continue
         for entry in here:

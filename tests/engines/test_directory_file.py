@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import apsw
@@ -17,7 +18,7 @@ from restante.store.directory import Account, AccountSettings, Alias, Closures, 
 from restante.store.errors import Busy, Damaged, DiskFull, NewerSchema, StoreFailed
 from restante.store.journal import Begun
 from restante.store.sqlite import directory as directory_module
-from restante.store.sqlite import directory_closures, directory_credentials
+from restante.store.sqlite import directory_closures, directory_credentials, directory_schema
 from restante.store.sqlite.directory import SqliteDirectory
 from restante.store.sqlite.directory_schema import APPLICATION_ID, MIGRATIONS, NO_ROOM, connect, make_file, prepare
 
@@ -124,6 +125,40 @@ def test_a_file_that_another_process_makes_meanwhile_is_ours(tmp_path: Path, at:
     ours.exec_trace = before
     prepare(ours)
     assert ours.pragma("application_id") == others.pragma("application_id") == APPLICATION_ID
+
+
+def test_who_looks_at_a_file_that_is_being_made_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite does not, when a file becomes one with a log: a first start failed where its processes met there."""
+    path = tmp_path / "directory.db"
+    make_file(path)
+    ours, others = connect(path, 1000), connect(path, 1000)
+    others.execute("BEGIN")
+    others.execute("SELECT * FROM sqlite_schema").fetchall()
+    waits = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            others.execute("COMMIT")
+
+    monkeypatch.setattr(time, "sleep", wait)
+    prepare(ours)
+    assert len(waits) == 3
+    assert ours.pragma("user_version") == len(MIGRATIONS)
+    assert ours.pragma("journal_mode") == "wal"
+
+
+def test_who_looks_at_it_for_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "directory.db"
+    make_file(path)
+    others = connect(path, 1000)
+    others.execute("BEGIN")
+    others.execute("SELECT * FROM sqlite_schema").fetchall()
+    monkeypatch.setattr(directory_schema, "PREPARING", 0.01)
+    with pytest.raises(Busy):
+        opened(path)
+    others.execute("COMMIT")
+    asyncio.run(opened(path).close())
 
 
 def test_a_lock_held_too_long_is_busy_and_the_next_try_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -148,6 +149,12 @@ MIGRATIONS: Sequence[str] = (VERSION_1, VERSION_2)
 """Step n (from 0) leads from user_version n to n + 1. Never changed once released, only added to."""
 
 
+PREPARING = 10.0
+"""Seconds for which a file that others look at is tried again."""
+
+AGAIN = 0.002
+"""Seconds between two tries: longer than a look."""
+
 NO_ROOM = "There is no room on the disk.", "Free some space and try again."
 
 
@@ -206,9 +213,22 @@ def connect(path: Path, busy_timeout: int) -> apsw.Connection:
 
 
 def prepare(connection: apsw.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
-    """Bring the file to the newest version. Raises NewerSchema, Damaged (a stranger's file), Busy."""
-    if _checked_version(connection, len(migrations)) == len(migrations):
-        return
+    """Bring the file to the newest version. Raises NewerSchema, Damaged (a stranger's file), Busy.
+
+    All processes of a server do so at its first start. Who looks at the file at that instant keeps it from becoming one
+    with a log, and for that SQLite does not wait, whatever its timeout is.
+    """
+    begun = time.monotonic()
+    while _checked_version(connection, len(migrations)) < len(migrations):
+        try:
+            _migrate(connection, migrations)
+        except apsw.BusyError:
+            if time.monotonic() - begun > PREPARING:
+                raise
+            time.sleep(AGAIN)  # nobody tells when he has looked
+
+
+def _migrate(connection: apsw.Connection, migrations: Sequence[str]) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("BEGIN IMMEDIATE")
     try:

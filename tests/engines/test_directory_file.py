@@ -127,13 +127,12 @@ def test_a_file_that_another_process_makes_meanwhile_is_ours(tmp_path: Path, at:
     assert ours.pragma("application_id") == others.pragma("application_id") == APPLICATION_ID
 
 
-def test_who_looks_at_a_file_that_is_being_made_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_makes_the_file_at_the_same_instant_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite does not, when a file becomes one with a log: a first start failed where its processes met there."""
     path = tmp_path / "directory.db"
     make_file(path)
     ours, others = connect(path, 1000), connect(path, 1000)
-    others.execute("BEGIN")
-    others.execute("SELECT * FROM sqlite_schema").fetchall()
+    others.execute("BEGIN IMMEDIATE")
     waits = []
 
     def wait(seconds: float) -> None:
@@ -148,12 +147,11 @@ def test_who_looks_at_a_file_that_is_being_made_is_waited_for(tmp_path: Path, mo
     assert ours.pragma("journal_mode") == "wal"
 
 
-def test_who_looks_at_it_for_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_takes_too_long_for_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "directory.db"
     make_file(path)
     others = connect(path, 1000)
-    others.execute("BEGIN")
-    others.execute("SELECT * FROM sqlite_schema").fetchall()
+    others.execute("BEGIN IMMEDIATE")
     monkeypatch.setattr(directory_schema, "PREPARING", 0.01)
     with pytest.raises(Busy):
         opened(path)

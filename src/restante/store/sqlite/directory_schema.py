@@ -150,10 +150,10 @@ MIGRATIONS: Sequence[str] = (VERSION_1, VERSION_2)
 
 
 PREPARING = 10.0
-"""Seconds for which a file that others look at is tried again."""
+"""Seconds for which a file that others are making is tried again."""
 
 AGAIN = 0.002
-"""Seconds between two tries: longer than a look."""
+"""Seconds between two tries."""
 
 NO_ROOM = "There is no room on the disk.", "Free some space and try again."
 
@@ -215,8 +215,8 @@ def connect(path: Path, busy_timeout: int) -> apsw.Connection:
 def prepare(connection: apsw.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
     """Bring the file to the newest version. Raises NewerSchema, Damaged (a stranger's file), Busy.
 
-    All processes of a server do so at its first start. Who looks at the file at that instant keeps it from becoming one
-    with a log, and for that SQLite does not wait, whatever its timeout is.
+    All processes of a server do so at its first start. Of two that make it a file with a log at the same instant each
+    would wait for the other: SQLite refuses one at once, whatever its timeout is.
     """
     begun = time.monotonic()
     while _checked_version(connection, len(migrations)) < len(migrations):
@@ -225,7 +225,7 @@ def prepare(connection: apsw.Connection, migrations: Sequence[str] = MIGRATIONS)
         except apsw.BusyError:
             if time.monotonic() - begun > PREPARING:
                 raise
-            time.sleep(AGAIN)  # nobody tells when he has looked
+            time.sleep(AGAIN)  # nobody tells when the other has done
 
 
 def _migrate(connection: apsw.Connection, migrations: Sequence[str]) -> None:

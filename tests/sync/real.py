@@ -89,9 +89,9 @@ class Server:
         address: RemoteAddress,
         without: frozenset[str],
         renumber: Callable[[str], None] | None = None,
-        busy: Callable[[], int] = lambda: False,
+        busy: Callable[[], object] = lambda: False,
     ) -> None:
-        """busy: whether, or how many, sessions the server has not ended yet."""
+        """busy: true while the server has sessions that it has not ended yet."""
         self.address = address
         self.busy = busy
         self.without = without
